@@ -1,0 +1,1 @@
+"""Measures: latency, accuracy, the data generator. Results are kept in benchmarks/results/."""

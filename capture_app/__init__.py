@@ -1,0 +1,1 @@
+"""Guides and answers: the capture page and its server."""

@@ -1,0 +1,1 @@
+"""The capture component: plain ES modules and the Python that mounts them."""

@@ -1,0 +1,1 @@
+"""Hands over: checkpoints to ONNX files, and the runtime that serves them."""

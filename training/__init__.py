@@ -1,0 +1,1 @@
+"""Learns: data sets to checkpoints (see docs/design.md)."""

@@ -1,0 +1,1 @@
+"""Photos, manifests, splits and the readers of data sets."""

@@ -1,0 +1,29 @@
+"""What can go wrong with what a person gave us: one exception a kind, one sentence a message.
+
+Every message names the value, what would be valid, and the way out, so that a command line or a page can
+show it as it is. All of them are `ValueError`s: a caller that does not care which one can catch that.
+"""
+
+
+class UserError(ValueError):
+    """The root of the tree: something that the user can put right."""
+
+
+class PhotoError(UserError):
+    """A photo that cannot be decoded, or should not be."""
+
+
+class DataError(UserError):
+    """A data set, manifest or split that cannot be used."""
+
+
+class RecipeError(UserError):
+    """A recipe, or an override of one, that does not describe a possible experiment."""
+
+
+class CheckpointError(UserError):
+    """A run folder or weights file that is missing, half written, or made for something else."""
+
+
+class ModelFileError(UserError):
+    """An ONNX file that is not one of ours, is damaged, or cannot run here."""

@@ -1,0 +1,1 @@
+"""Recipe files (TOML), read by `training.recipe`."""
