@@ -17,6 +17,9 @@ SCHEMA_VERSION = 1
 METADATA_KEY = "dermcapture.card"
 """The key of an ONNX file's metadata under which the card's JSON stands."""
 
+CROP_STEPS = 10_000
+"""`crop_fraction` counts to four decimals."""
+
 Activation = Literal["sigmoid", "softmax"]
 
 
@@ -57,13 +60,19 @@ class Preprocessing:
         if not 0 < self.crop_fraction <= 1:
             raise ModelFileError(f"crop_fraction is {self.crop_fraction}; it must lie in (0, 1].")
 
+    @property
+    def crop_steps(self) -> int:
+        """`crop_fraction` in whole steps of 1/`CROP_STEPS`."""
+        return round(self.crop_fraction * CROP_STEPS)
+
     def view_box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """The square of a photo that the network sees: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
 
-        Everything that crops or draws (training, the ONNX graph, the heatmap) uses this integer rule.
+        Everything that crops or draws (training, the ONNX graph, the heatmap) uses this rule, in integers:
+        a product of floats would be cut off differently in the double of Python and the float of a graph.
         """
         shorter = min(height, width)
-        side = max(1, int(shorter * self.crop_fraction))
+        side = max(1, shorter * self.crop_steps // CROP_STEPS)
         x0, y0 = (width - side) // 2, (height - side) // 2
         return x0, y0, x0 + side, y0 + side
 
@@ -136,10 +145,10 @@ class ModelCard:
         try:
             values["lesion_labels"] = tuple(Label(**label) for label in values["lesion_labels"])
             values["location_labels"] = tuple(Label(**label) for label in values["location_labels"])
-            numbers = values["preprocessing"]
-            values["preprocessing"] = Preprocessing(
-                **{key: tuple(value) if isinstance(value, list) else value for key, value in numbers.items()}
-            )
+            numbers: dict[str, Any] = values["preprocessing"]
+            for channels in ("mean", "std"):
+                numbers[channels] = tuple(numbers[channels])
+            values["preprocessing"] = Preprocessing(**numbers)
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ModelFileError(f"the card lacks or misspells a field ({error}); export again.") from error
