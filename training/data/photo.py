@@ -96,7 +96,7 @@ def decode_photo(data: bytes, *, name: str = "the photo", min_side: int | None =
         warnings.simplefilter("ignore")
         with _open(data, name) as image:
             stored_hw = (image.height, image.width)
-            notes = _notes(image, name)
+            notes = _notes(image, name, deep=_is_deep(image, data))
             if min_side is not None:
                 image.draft(None, (min_side, min_side))
             try:
@@ -130,7 +130,7 @@ def _open(data: bytes, name: str) -> Image.Image:
             "JPEG, PNG, WebP, BMP and TIFF files are valid."
         ) from error
     width, height = image.size
-    # Several phones write MPO into a .jpg file: the photo, with a depth or gain map behind it as a second frame.
+    # Many phones write MPO into a .jpg file: the photo, then a depth or gain map as second frame.
     n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if n_frames > 1:
         raise PhotoError(
@@ -149,10 +149,15 @@ def _open(data: bytes, name: str) -> Image.Image:
     return image
 
 
-def _notes(image: Image.Image, name: str) -> tuple[str, ...]:
+def _is_deep(image: Image.Image, data: bytes) -> bool:
+    """More than 8 bits a channel? Pillow opens 16-bit RGB as plain RGB, so a PNG's own header is asked."""
+    return image.mode.startswith(("I", "F")) or (image.format == "PNG" and data[24] == 16)
+
+
+def _notes(image: Image.Image, name: str, *, deep: bool) -> tuple[str, ...]:
     """What has to be done to the photo that its owner should know of."""
     notes = []
-    if image.mode.startswith(("I", "F")):
+    if deep:
         notes.append(f"{name} has more than 8 bits a channel; its range was scaled to 8 bits.")
     if image.mode in ("1", "L", "LA", "La") or image.mode.startswith(("I", "F")):
         notes.append(f"{name} is grey; colour matters here, so use a colour photo if there is one.")
