@@ -21,12 +21,7 @@ def preprocess(image: torch.Tensor, preprocessing: Preprocessing) -> torch.Tenso
     Returns:
         (N, 3, S, S) float32, normalised RGB; the resized values are not rounded to whole levels.
     """
-    view = crop(image, preprocessing).permute(0, 3, 1, 2).to(torch.float32)
-    size = (preprocessing.input_size, preprocessing.input_size)
-    resized = functional.interpolate(view, size=size, mode="bilinear", align_corners=False, antialias=True)
-    mean = torch.tensor(preprocessing.mean, device=image.device).view(1, 3, 1, 1)
-    std = torch.tensor(preprocessing.std, device=image.device).view(1, 3, 1, 1)
-    return (resized / 255.0 - mean) / std
+    return resize_and_normalise(crop(image, preprocessing), preprocessing)
 
 
 def crop(image: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
@@ -38,3 +33,13 @@ def crop(image: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
     for size in view.shape[1:3]:
         torch._check(size > 0)  # Always so; torch.export cannot know it of a slice between two expressions.
     return view
+
+
+def resize_and_normalise(view: torch.Tensor, preprocessing: Preprocessing) -> torch.Tensor:
+    """(N, side, side, 3) uint8 RGB view boxes to the (N, 3, S, S) float32 network input."""
+    size = (preprocessing.input_size, preprocessing.input_size)
+    pixels = view.permute(0, 3, 1, 2).to(torch.float32)
+    resized = functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False, antialias=True)
+    mean = torch.tensor(preprocessing.mean, device=view.device).view(1, 3, 1, 1)
+    std = torch.tensor(preprocessing.std, device=view.device).view(1, 3, 1, 1)
+    return (resized / 255.0 - mean) / std
