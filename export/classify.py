@@ -119,6 +119,14 @@ class Arguments:
     threads: int | None = None
     """CPU threads; one a physical core if it is not given."""
 
+    def __post_init__(self) -> None:
+        if not self.photos:
+            raise PhotoError("no photo is named; give photos or folders of them after the model.")
+        if self.top is not None and self.top < 1:
+            raise PhotoError(f"--top is {self.top}; at least 1 label is needed.")
+        if not 0 <= self.min_probability <= 1:
+            raise PhotoError(f"--min-probability is {self.min_probability}; it must lie in [0, 1].")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, prog="python -m export.classify", args=argv)

@@ -12,6 +12,8 @@ import numpy as np
 
 OUTSIDE_BRIGHTNESS = 0.55
 """Of the part of the photo that the network did not see."""
+FULL_OPACITY_AT = 0.5
+"""Heat from which on the colour has its full opacity; below it fades into the photo."""
 COLOUR_MAP = cv2.COLORMAP_VIRIDIS
 """Ordered in lightness, also for colour-blind eyes and in grey; its blues and greens stand apart from skin."""
 
@@ -59,7 +61,7 @@ def render_overlay(
         cam: (h, w) float, in units of the logit.
         view_box: the square that the network saw, pixels: (x0, y0, x1, y1), x1 and y1 exclusive.
         scale: what counts as full heat, from `heat_scale`.
-        opacity: of the colour at full heat, in [0, 1].
+        opacity: of the colour where it is warm, in [0, 1].
 
     Returns:
         (H, W, 3) uint8, RGB, a new array; what lies outside the view box is dimmed.
@@ -74,6 +76,6 @@ def render_overlay(
     colour_bgr = cv2.applyColorMap((heat * 255).round().astype(np.uint8), COLOUR_MAP)
     overlay = cv2.convertScaleAbs(image_rgb, alpha=OUTSIDE_BRIGHTNESS)
     view = image_rgb[y0:y1, x0:x1].astype(np.float32)
-    alpha = (opacity * heat)[..., None]
+    alpha = (opacity * np.minimum(heat / FULL_OPACITY_AT, 1))[..., None]
     overlay[y0:y1, x0:x1] = (view + alpha * (colour_bgr[..., ::-1] - view)).round().astype(np.uint8)
     return overlay
