@@ -100,7 +100,10 @@ class Recipe:
     words), or stem + layer1-2 | layer3-4 | heads (fastai 0.7, which the paper's code followed)."""
     phases: tuple[Phase, ...] = (Phase(),)
     input_size: int = 224
-    """Side of the network's square input, in pixels."""
+    """Side of the square that the network sees when scoring, in pixels."""
+    train_size: int = 0
+    """Side of the training crops, in pixels; 0 is input_size. A random crop enlarges what it shows, so training on
+    somewhat smaller squares costs less and loses nothing (Touvron et al. 2019)."""
     crop_fraction: float = 1.0
     """Share of the shorter side that the central square takes when scoring."""
     batch_size: int = 64

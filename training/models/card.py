@@ -99,6 +99,8 @@ class ModelCard:
     """name, fingerprint, photo and group counts of the training and validation parts."""
     metrics: dict[str, Any] = field(default_factory=dict)
     """On the validation part; an interval is [low, high] at 95%."""
+    weights_note: str = ""
+    """One sentence on where the weights started from."""
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     """ISO 8601, UTC."""

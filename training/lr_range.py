@@ -1,0 +1,116 @@
+"""The LR range test: raise the rate step by step, watch the loss, choose the rate of steepest descent.
+
+    result = sweep(network, steps, ...)
+
+Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7 the sweep is exponential from 1e-5
+to 10 and stops at NaN or at four times the best smoothed loss. The loss is smoothed by a debiased moving average
+of weight 0.9 (fastai's 0.98 is for longer sweeps). Unlike fastai's the sweep has a length of its own rather than
+an epoch's, so that a small data set has one too.
+"""
+
+import copy
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from training import schedules
+from training.data.loading import Batch
+from training.engine import Arithmetic, Forward, train_steps
+from training.errors import RecipeError
+from training.models.losses import Criterion
+
+SMOOTHING = 0.9
+DIVERGED = 4.0
+"""Times the best smoothed loss at which the sweep stops."""
+
+
+@dataclass(frozen=True)
+class RangeTest:
+    """A sweep's rates, its losses, and the rate chosen from them."""
+
+    learning_rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    chosen: float
+
+
+def smooth(losses: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
+    """(S,) losses to their debiased exponential moving average, float64."""
+    smoothed, average = [], 0.0
+    for step, loss in enumerate(losses, start=1):
+        average = weight * average + (1 - weight) * float(loss)
+        smoothed.append(average / (1 - weight**step))
+    return np.array(smoothed)
+
+
+def slope(learning_rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
+    """(S,) the smoothed loss's rate of change per factor of ten of the learning rate (the paper's Fig. 2)."""
+    return np.gradient(smooth(losses), np.log10(learning_rates))
+
+
+def choose_rate(learning_rates: np.ndarray, losses: np.ndarray) -> float:
+    """The rate at which the smoothed loss falls most steeply, looked for up to its lowest point.
+
+    Raises:
+        RecipeError: the loss never fell, so that no rate can be chosen.
+    """
+    lowest = int(np.argmin(smooth(losses)))
+    if lowest < 2:
+        raise RecipeError(
+            f"the LR range test saw no falling loss between {learning_rates[0]:.1e} and "
+            f"{learning_rates[-1]:.1e}; set learning_rate by hand."
+        )
+    return float(learning_rates[int(np.argmin(slope(learning_rates, losses)[: lowest + 1]))])
+
+
+def sweep(
+    network: nn.Module,
+    forward: Forward,
+    batches: Iterable[Batch],
+    optimizer: torch.optim.Optimizer,
+    criterion: Criterion,
+    arithmetic: Arithmetic,
+    *,
+    n_steps: int,
+    progress: bool = True,
+) -> RangeTest:
+    """Run the test on `n_steps` batches; network, optimiser and random state are left as they were found.
+
+    Args:
+        batches: at least `n_steps` of them.
+
+    Raises:
+        RecipeError: the loss never fell.
+    """
+    weights = copy.deepcopy(network.state_dict())
+    optimizer_state = copy.deepcopy(optimizer.state_dict())
+    rng_state = torch.get_rng_state()
+    rates, losses, best = [], [], math.inf
+    try:
+        steps = train_steps(
+            forward,
+            batches,
+            optimizer,
+            criterion,
+            lambda step: schedules.range_sweep(step, n_steps),
+            torch.amp.GradScaler(arithmetic.device.type, enabled=arithmetic.precision == "fp16"),
+            arithmetic,
+        )
+        for rate, loss in tqdm(steps, "LR range test", n_steps, unit="step", disable=not progress):
+            if not math.isfinite(loss):
+                break
+            rates.append(rate)
+            losses.append(loss)
+            smoothed = smooth(np.array(losses))[-1]
+            best = min(best, smoothed)
+            if len(rates) == n_steps or smoothed > DIVERGED * best:
+                break
+    finally:
+        network.load_state_dict(weights)
+        optimizer.load_state_dict(optimizer_state)
+        torch.set_rng_state(rng_state)
+    return RangeTest(tuple(rates), tuple(losses), choose_rate(np.array(rates), np.array(losses)))

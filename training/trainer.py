@@ -1,0 +1,347 @@
+"""One run, from its recipe to its checkpoint: the phases of Mishra et al. 2019, Sec. 3, resumable by epoch.
+
+start_run(load_recipe("demo"), "phantom", Path("runs/demo"))
+"""
+
+import dataclasses
+import itertools
+import json
+import math
+import pickle
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from training import lr_range, schedules
+from training.cli import whole_file
+from training.data.cache import PhotoCache, report_left_out
+from training.data.datasets.registry import load_manifest
+from training.data.loading import Samples
+from training.data.manifest import Manifest
+from training.data.splits import hold_out
+from training.engine import Arithmetic, Scores, evaluate, train_steps
+from training.errors import CheckpointError, RecipeError
+from training.finish import FinishedRun, write_run
+from training.models.card import Preprocessing
+from training.models.checkpoint import STATE_FILE
+from training.models.losses import Criterion, balanced_label_weights
+from training.models.networks import LesionNetwork, build_network
+from training.models.param_groups import freeze, layer_groups
+from training.models.weights import load_weights
+from training.recipe import Phase, Recipe, from_dict
+from training.sources import FrozenTrunk, Source, WholeNetwork
+
+RANGE_TEST_EPOCH = 1_000_000
+"""The range test draws its batches from epochs that training never reaches."""
+
+
+@dataclass
+class Progress:
+    """What an interrupted run needs to go on, beside its recipe and data."""
+
+    epoch: int = 0
+    """Epochs finished, over all phases."""
+    phase: int = 0
+    phase_epoch: int = 0
+    """Epochs finished of the phase."""
+    base_lr: float = 0.0
+    best_value: float = -math.inf
+    best_epoch: int = 0
+    history: dict[str, Any] = dataclasses.field(
+        default_factory=lambda: {"steps": [], "epochs": [], "range_test": None, "stopped": None}
+    )
+
+
+def start_run(
+    recipe: Recipe,
+    data: str,
+    out: Path,
+    device: str = "auto",
+    cache: Path = Path("data/cache"),
+    *,
+    progress: bool = True,
+) -> None:
+    """Train from the beginning; `out` holds the checkpoint and its report at the end.
+
+    Raises:
+        UserError: the recipe does not fit the data, the weights the network, or a photo set is unusable.
+    """
+    trainer = Trainer(recipe, data, out, Arithmetic.choose(device, recipe.precision), cache, progress)
+    trainer.run()
+
+
+def resume_run(
+    out: Path, device: str = "auto", cache: Path = Path("data/cache"), *, progress: bool = True
+) -> None:
+    """Go on with an interrupted run from its last finished epoch.
+
+    Raises:
+        CheckpointError: the folder holds no unfinished run, or its state is damaged.
+    """
+    file = out / STATE_FILE
+    if not file.is_file():
+        raise CheckpointError(
+            f"{out} holds no unfinished run ({STATE_FILE} is not there); start one with --out."
+        )
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{file} is damaged ({error}); start the run over with --overwrite.") from error
+    recipe = from_dict(json.loads(state["recipe"]))
+    arithmetic = Arithmetic.choose(device, recipe.precision)
+    trainer = Trainer(recipe, state["data"], out, arithmetic, cache, progress)
+    trainer.restore(state)
+    trainer.run()
+
+
+class Trainer:
+    """The state of one run."""
+
+    def __init__(
+        self, recipe: Recipe, data: str, out: Path, arithmetic: Arithmetic, cache: Path, show_progress: bool
+    ) -> None:
+        self.recipe, self.data, self.out = recipe, data, out
+        self.arithmetic, self.show_progress = arithmetic, show_progress
+        self.manifest = load_manifest(data)
+        _check_tasks(recipe, self.manifest)
+        self.view = Preprocessing(
+            recipe.input_size, decode_min_side=recipe.decode_min_side, crop_fraction=recipe.crop_fraction
+        )
+        train_rows, validation_rows = hold_out(
+            self.manifest, validation_share=recipe.validation_share, fold=recipe.fold, seed=recipe.seed
+        )
+        photos = PhotoCache.build(
+            self.manifest, min_side=recipe.decode_min_side, folder=cache, progress=show_progress
+        )
+        report_left_out(photos.left_out)
+        self.network, self.weights_note = _network(recipe, self.manifest)
+        self.whole = WholeNetwork(
+            self.network,
+            Samples.of(self.manifest, photos, train_rows),
+            Samples.of(self.manifest, photos, validation_rows),
+            self.view,
+            recipe,
+            arithmetic,
+        )
+        self.left_out = photos.left_out
+        self.network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.groups = layer_groups(self.network, recipe.layer_groups)
+        weights = balanced_label_weights(
+            torch.from_numpy(self.whole.training.lesion_targets), recipe.class_balance
+        )
+        self.criterion = Criterion(recipe.loss, weights).to(arithmetic.device)
+        self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=arithmetic.precision == "fp16")
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.best_weights: dict[str, torch.Tensor] = {}
+        self.progress = Progress()
+
+    def run(self) -> None:
+        """Train what is left of the phases, then score, calibrate and write the checkpoint and its report."""
+        self._say(
+            f"{self.manifest.name}: {len(self.whole.training)} photos to train on, "
+            f"{len(self.whole.validation)} to validate on; "
+            f"{self.recipe.architecture} at {self.recipe.input_size} pixels in {self.arithmetic.precision} on "
+            f"{self.arithmetic.device}. {self.weights_note}"
+        )
+        history = self.progress.history
+        while self.progress.phase < len(self.recipe.phases) and not history["stopped"]:
+            self._run_phase(self.recipe.phases[self.progress.phase])
+            self.progress.phase, self.progress.phase_epoch = self.progress.phase + 1, 0
+            self.optimizer = None
+        if not self.best_weights:
+            raise RecipeError(f"{history['stopped']} Nothing was learned before; lower learning_rate.")
+        self.network.load_state_dict(self.best_weights)
+        self.network.eval()
+        scores = evaluate(self.network, self.whole.validation_batches(), self.criterion, self.arithmetic)
+        write_run(
+            FinishedRun(
+                self.out,
+                self.network,
+                self.recipe,
+                self.manifest,
+                self.whole.training.rows,
+                self.whole.validation.rows,
+                self.left_out,
+                self.view,
+                self.weights_note,
+                scores,
+                history,
+            )
+        )
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up what `_save` wrote."""
+        self.progress = Progress(**json.loads(state["progress"]))
+        self.network.load_state_dict(state["network"])
+        self.best_weights = state["best_weights"]
+        self.scaler.load_state_dict(state["scaler"])
+        phase = self.recipe.phases[self.progress.phase]
+        self.optimizer = self._optimizer(phase)
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _run_phase(self, phase: Phase) -> None:
+        if self.optimizer is None:
+            self.optimizer = self._optimizer(phase)
+        source: Source = self.whole
+        if not any(phase.lr_scale):
+            source = FrozenTrunk.of(self.whole, progress=self.show_progress)
+        if not self.progress.base_lr:
+            self.progress.base_lr = self.recipe.learning_rate or self._range_test(phase, source)
+        while self.progress.phase_epoch < phase.epochs and not self._settled(phase):
+            self._run_epoch(phase, source)
+            if self.progress.history["stopped"]:
+                return
+            self._save()
+
+    def _run_epoch(self, phase: Phase, source: Source) -> None:
+        progress, history = self.progress, self.progress.history
+        first_step = progress.phase_epoch * source.n_steps
+
+        def learning_rate(step: int) -> float:
+            return schedules.warm_restarts(
+                first_step + step,
+                phase.cycle_len * source.n_steps,
+                max_lr=progress.base_lr,
+                cycle_mult=phase.cycle_mult,
+            )
+
+        self._train_mode(phase)
+        assert self.optimizer is not None
+        steps = train_steps(
+            source.forward,
+            source.batches(progress.epoch),
+            self.optimizer,
+            self.criterion,
+            learning_rate,
+            self.scaler,
+            self.arithmetic,
+        )
+        title = f"epoch {progress.epoch + 1}/{self.recipe.epochs} {phase.name}"
+        losses = []
+        with tqdm(
+            steps, title, source.n_steps, unit="step", leave=False, disable=not self.show_progress
+        ) as bar:
+            for rate, loss in bar:
+                if not math.isfinite(loss):
+                    history["stopped"] = (
+                        f"The loss became {loss} at a learning rate of {rate:.2e} in epoch {progress.epoch + 1}."
+                    )
+                    self._say(history["stopped"])
+                    return
+                losses.append(loss)
+                history["steps"].append({"epoch": progress.epoch + 1, "learning_rate": rate, "loss": loss})
+                bar.set_postfix(loss=f"{loss:.3f}", lr=f"{rate:.1e}")
+        self.network.eval()
+        scores = evaluate(source.forward, source.validation_batches(), self.criterion, self.arithmetic)
+        progress.epoch, progress.phase_epoch = progress.epoch + 1, progress.phase_epoch + 1
+        self._record(phase, float(np.mean(losses)), scores)
+
+    def _record(self, phase: Phase, train_loss: float, scores: Scores) -> None:
+        progress = self.progress
+        name, value = scores.headline()
+        better = value > progress.best_value
+        if better:
+            progress.best_value, progress.best_epoch = value, progress.epoch
+            self.best_weights = {
+                key: tensor.detach().cpu().clone() for key, tensor in self.network.state_dict().items()
+            }
+        progress.history["metric"] = name
+        progress.history["epochs"].append(
+            {
+                "epoch": progress.epoch,
+                "phase": phase.name,
+                "train_loss": train_loss,
+                "validation_loss": scores.loss,
+                "metric": value,
+            }
+        )
+        self._say(
+            f"epoch {progress.epoch:>3}/{self.recipe.epochs} {phase.name:<14} loss {train_loss:.3f}  "
+            f"validation {scores.loss:.3f}  {name} {value:.3f}{'  best' if better else ''}"
+        )
+
+    def _settled(self, phase: Phase) -> bool:
+        """At the end of a cycle: has validation not improved for `patience` epochs?"""
+        done = self.progress.phase_epoch
+        if phase.patience == 0 or schedules.cycle_position(done, phase.cycle_len, phase.cycle_mult).step:
+            return False
+        return min(done, self.progress.epoch - self.progress.best_epoch) >= phase.patience
+
+    def _train_mode(self, phase: Phase) -> None:
+        self.network.train()
+        freeze(self.network, self.groups, (*phase.lr_scale, 1.0))
+
+    def _range_test(self, phase: Phase, source: Source) -> float:
+        self._train_mode(phase)
+        assert self.optimizer is not None
+        epochs = (source.batches(RANGE_TEST_EPOCH + extra) for extra in itertools.count())
+        result = lr_range.sweep(
+            self.network,
+            source.forward,
+            itertools.chain.from_iterable(epochs),
+            self.optimizer,
+            self.criterion,
+            self.arithmetic,
+            n_steps=self.recipe.range_test_steps,
+            progress=self.show_progress,
+        )
+        self.progress.history["range_test"] = dataclasses.asdict(result)
+        self._say(f"LR range test: the loss falls most steeply at {result.chosen:.2e}.")
+        return result.chosen
+
+    def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
+        scales = (*phase.lr_scale, 1.0)
+        groups = [
+            {"params": group.parameters(self.network), "lr_scale": scale}
+            for group, scale in zip(self.groups, scales, strict=True)
+            if scale > 0 and group.modules
+        ]
+        return torch.optim.SGD(
+            groups, lr=0.0, momentum=self.recipe.momentum, weight_decay=self.recipe.weight_decay
+        )
+
+    def _save(self) -> None:
+        assert self.optimizer is not None
+        state = {
+            "recipe": json.dumps(dataclasses.asdict(self.recipe)),
+            "data": self.data,
+            "progress": json.dumps(dataclasses.asdict(self.progress)),
+            "network": self.network.state_dict(),
+            "best_weights": self.best_weights,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+        }
+        with whole_file(self.out / STATE_FILE) as temporary:
+            torch.save(state, temporary)
+
+    def _say(self, sentence: str) -> None:
+        if self.show_progress:
+            tqdm.write(sentence, file=sys.stdout)
+
+
+def _check_tasks(recipe: Recipe, manifest: Manifest) -> None:
+    if "location" in recipe.tasks and not manifest.location_labels:
+        raise RecipeError(
+            f"recipe '{recipe.name}' learns body sites and {manifest.name} names none; take --tasks lesion, "
+            "or add the column 'location'."
+        )
+    if recipe.loss == "cross-entropy" and not manifest.single_label:
+        raise RecipeError(
+            f"{manifest.name} has photos with several lesions, which 'cross-entropy' cannot learn; take "
+            "--loss binary-cross-entropy."
+        )
+
+
+def _network(recipe: Recipe, manifest: Manifest) -> tuple[LesionNetwork, str]:
+    """The network before training, drawn from the recipe's seed alone, and where its weights come from."""
+    n_locations = len(manifest.location_labels) if "location" in recipe.tasks else 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.seed)
+        network = build_network(recipe.architecture, len(manifest.lesion_labels), n_locations)
+    note = load_weights(network, recipe.architecture, recipe.weights, recipe.random_stages)
+    return network, note
