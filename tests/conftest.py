@@ -1,8 +1,8 @@
-"""Tiny models that several packages' tests share, made once a session; the small machines' two threads."""
+"""Tiny models that several packages' tests share, made once a session."""
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")  # Before torch is imported, which reads it once.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Before torch is imported, which reads it once.
 
 from pathlib import Path
 
