@@ -2,10 +2,11 @@
 
     result = sweep(network, steps, ...)
 
-Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7 the sweep is exponential from 1e-5
-to 10 and stops at NaN or at four times the best smoothed loss. The loss is smoothed by a debiased moving average
-of weight 0.9 (fastai's 0.98 is for longer sweeps). Unlike fastai's the sweep has a length of its own rather than
-an epoch's, so that a small data set has one too.
+Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7, which their code followed, the
+sweep is exponential from 1e-5 to 10 and stops at NaN or at four times the best of a debiased moving average of
+the loss. Unlike there, it has a length of its own rather than an epoch's, so that a small data set has one too;
+and the rate is chosen on a centred average, since a moving one lags and would put the steepest descent too far
+right.
 """
 
 import copy
@@ -24,7 +25,10 @@ from training.engine import Arithmetic, Forward, train_steps
 from training.errors import RecipeError
 from training.models.losses import Criterion
 
-SMOOTHING = 0.9
+MOVING_WEIGHT = 0.9
+"""Of the moving average by which the sweep is stopped."""
+KERNEL_SHARE = 0.08
+"""Standard deviation of the centred average by which the rate is chosen, as a share of the sweep's length."""
 DIVERGED = 4.0
 """Times the best smoothed loss at which the sweep stops."""
 
@@ -38,13 +42,11 @@ class RangeTest:
     chosen: float
 
 
-def smooth(losses: np.ndarray, weight: float = SMOOTHING) -> np.ndarray:
-    """(S,) losses to their debiased exponential moving average, float64."""
-    smoothed, average = [], 0.0
-    for step, loss in enumerate(losses, start=1):
-        average = weight * average + (1 - weight) * float(loss)
-        smoothed.append(average / (1 - weight**step))
-    return np.array(smoothed)
+def smooth(losses: np.ndarray) -> np.ndarray:
+    """(S,) losses to their centred Gaussian average, float64; at the ends the kernel is cut and made whole."""
+    steps = np.arange(len(losses))
+    kernel = np.exp(-0.5 * ((steps[:, None] - steps) / (KERNEL_SHARE * len(losses))) ** 2)
+    return kernel @ np.asarray(losses, np.float64) / kernel.sum(1)
 
 
 def slope(learning_rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
@@ -89,7 +91,7 @@ def sweep(
     weights = copy.deepcopy(network.state_dict())
     optimizer_state = copy.deepcopy(optimizer.state_dict())
     rng_state = torch.get_rng_state()
-    rates, losses, best = [], [], math.inf
+    rates, losses, best, average = [], [], math.inf, 0.0
     try:
         steps = train_steps(
             forward,
@@ -105,9 +107,10 @@ def sweep(
                 break
             rates.append(rate)
             losses.append(loss)
-            smoothed = smooth(np.array(losses))[-1]
-            best = min(best, smoothed)
-            if len(rates) == n_steps or smoothed > DIVERGED * best:
+            average = MOVING_WEIGHT * average + (1 - MOVING_WEIGHT) * loss
+            debiased = average / (1 - MOVING_WEIGHT ** len(losses))
+            best = min(best, debiased)
+            if len(rates) == n_steps or debiased > DIVERGED * best:
                 break
     finally:
         network.load_state_dict(weights)

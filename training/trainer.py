@@ -29,7 +29,7 @@ from training.errors import CheckpointError, RecipeError
 from training.finish import FinishedRun, write_run
 from training.models.card import Preprocessing
 from training.models.checkpoint import STATE_FILE
-from training.models.losses import Criterion, balanced_label_weights
+from training.models.losses import Criterion, balanced_label_weights, prior_logits
 from training.models.networks import LesionNetwork, build_network
 from training.models.param_groups import freeze, layer_groups
 from training.models.weights import load_weights
@@ -131,9 +131,10 @@ class Trainer:
         self.left_out = photos.left_out
         self.network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.groups = layer_groups(self.network, recipe.layer_groups)
-        weights = balanced_label_weights(
-            torch.from_numpy(self.whole.training.lesion_targets), recipe.class_balance
-        )
+        targets = torch.from_numpy(self.whole.training.lesion_targets)
+        weights = balanced_label_weights(targets, recipe.class_balance)
+        with torch.no_grad():
+            self.network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights))
         self.criterion = Criterion(recipe.loss, weights).to(arithmetic.device)
         self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=arithmetic.precision == "fp16")
         self.optimizer: torch.optim.Optimizer | None = None

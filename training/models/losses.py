@@ -59,6 +59,20 @@ class Criterion(nn.Module):
         return loss
 
 
+def prior_logits(
+    targets: torch.Tensor, lesion_loss: str, label_weights: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The lesion head's bias before training: (N, P) 0/1 targets to (P,), the best constant answer.
+
+    A head that starts there learns from its first step what tells photos apart, and the LR range test is not led
+    by how fast a bias can be learned (Lin et al. 2017, Sec. 4.1, for the idea).
+    """
+    weights = torch.ones(targets.shape[1]) if label_weights is None else label_weights
+    photo_weights = (targets @ weights) / targets.sum(1)
+    share = (photo_weights @ targets / photo_weights.sum()).clamp(1e-3, 1 - 1e-3)
+    return torch.logit(share) if lesion_loss == "binary-cross-entropy" else share.log()
+
+
 def balanced_label_weights(targets: torch.Tensor, power: float) -> torch.Tensor | None:
     """(N, P) 0/1 targets to (P,) weights, proportional to label frequency ** -power; 1 on a photo's average.
 
