@@ -283,6 +283,6 @@ def _check_contract(session: onnxruntime.InferenceSession, card: ModelCard, path
         if not fits or any(w is not None and g != w for g, w in zip(given or (), shape, strict=True)):
             wanted = tuple("*" if size is None else size for size in shape)
             raise ModelFileError(
-                f"{path} gives {name} as {given or 'nothing'} and its card promises {wanted}; "
+                f"{path} gives {name} as {'nothing' if given is None else given} and its card promises {wanted}; "
                 "export the model again with this version."
             )
