@@ -82,9 +82,10 @@ def table(result: dict[str, Any]) -> str:
             f"| {Path(recipe['weights']).stem} "
             f"| **{metrics['balanced_accuracy']:.3f}** ({low:.3f} to {high:.3f}) | {metrics['accuracy']:.3f} |"
         )
-    majority = result["majority_class"]
+    constant = result["majority_class"]
     rows.append(
-        f"| always “{majority['label']}” | none | {majority['balanced_accuracy']:.3f} | {majority['accuracy']:.3f} |"
+        f"| always “{constant['label']}” | none | {constant['balanced_accuracy']:.3f} "
+        f"| {constant['accuracy']:.3f} |"
     )
     return "\n".join(rows)
 
