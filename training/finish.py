@@ -1,13 +1,12 @@
 """What a run leaves: the checkpoint, the card with its figures, the predictions, and a report to look at.
 
-write_run(FinishedRun(...))
+write_run(out, experiment, scores, history)
 """
 
 import dataclasses
 import datetime
 import json
 import platform
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,41 +22,27 @@ from training.engine import Scores
 from training.evaluation.calibration import fit_temperature, log_loss, probabilities
 from training.evaluation.report import write_report
 from training.evaluation.summary import headline, summarise
-from training.models.card import Activation, Label, ModelCard, Preprocessing
+from training.experiment import Experiment
+from training.models.card import Activation, Label, ModelCard
 from training.models.checkpoint import HISTORY_FILE, STATE_FILE, save_checkpoint
-from training.models.networks import LesionNetwork
-from training.recipe import Recipe
 
 REPORT_FILE = "report.html"
 PREDICTIONS_FILE = "predictions.csv"
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """A run whose training is done."""
+def write_run(out: Path, experiment: Experiment, scores: Scores, history: dict[str, Any]) -> ModelCard:
+    """Write the run's folder; the state of the unfinished run goes last, when all else is there.
 
-    out: Path
-    network: LesionNetwork
-    """With the weights of the best epoch."""
-    recipe: Recipe
-    manifest: Manifest
-    training_rows: np.ndarray
-    validation_rows: np.ndarray
-    left_out: dict[int, str]
-    view: Preprocessing
-    weights_note: str
-    scores: Scores
-    """Of the validation part."""
-    history: dict[str, Any]
-
-
-def write_run(finished: FinishedRun) -> ModelCard:
-    """Write the run's folder; the state of the unfinished run goes last, when all else is there."""
-    scores, manifest, out = finished.scores, finished.manifest, finished.out
-    activation: Activation = "softmax" if finished.recipe.loss == "cross-entropy" else "sigmoid"
+    Args:
+        experiment: its network has the weights of the best epoch.
+        scores: of the validation part.
+        history: what `history.json` keeps.
+    """
+    manifest, whole = experiment.manifest, experiment.whole
+    activation: Activation = "softmax" if experiment.recipe.loss == "cross-entropy" else "sigmoid"
     temperature = fit_temperature(scores.lesion_logits, scores.lesion_targets, activation)
-    held = manifest.subset(finished.validation_rows)
-    trained_on = manifest.subset(finished.training_rows)
+    held = manifest.subset(whole.validation.rows)
+    trained_on = manifest.subset(whole.training.rows)
     summary = summarise(
         scores.lesion_logits,
         scores.lesion_targets,
@@ -71,13 +56,13 @@ def write_run(finished: FinishedRun) -> ModelCard:
     summary["log_loss_calibrated"] = log_loss(
         scores.lesion_logits, scores.lesion_targets, activation, temperature
     )
-    card = _card(finished, activation, temperature, summary, trained_on, held)
-    save_checkpoint(out, finished.network, card)
-    write_text(out / HISTORY_FILE, json.dumps(finished.history, indent=1))
+    card = _card(experiment, activation, temperature, summary, trained_on, held)
+    save_checkpoint(out, experiment.network, card)
+    write_text(out / HISTORY_FILE, json.dumps(history, indent=1))
     stated = probabilities(scores.lesion_logits, activation, temperature)
     with whole_file(out / PREDICTIONS_FILE) as temporary:
         _predictions(held, stated).to_csv(temporary, index=False, float_format="%.5f")
-    write_report(out / REPORT_FILE, card, finished.history, trained_on.counts(), held.counts())
+    write_report(out / REPORT_FILE, card, history, trained_on.counts(), held.counts())
     (out / STATE_FILE).unlink(missing_ok=True)
     print(f"{headline(summary)} on {len(held)} photos of {summary['groups']} patients or lesions held out.")
     print(f"checkpoint and report: {out / REPORT_FILE}")
@@ -85,21 +70,21 @@ def write_run(finished: FinishedRun) -> ModelCard:
 
 
 def _card(
-    finished: FinishedRun,
+    experiment: Experiment,
     activation: Activation,
     temperature: float,
     summary: dict[str, Any],
     trained_on: Manifest,
     held: Manifest,
 ) -> ModelCard:
-    recipe, manifest = finished.recipe, finished.manifest
+    recipe, manifest = experiment.recipe, experiment.manifest
     locations = manifest.location_labels if "location" in recipe.tasks else ()
     return ModelCard(
         name=f"{recipe.name} on {manifest.name}",
         architecture=recipe.architecture,
         lesion_labels=tuple(Label(name, display_name(name)) for name in manifest.lesion_labels),
         location_labels=tuple(Label(name, display_name(name)) for name in locations),
-        preprocessing=finished.view,
+        preprocessing=experiment.whole.view,
         activation=activation,
         temperature=temperature,
         synthetic=manifest.synthetic,
@@ -111,10 +96,10 @@ def _card(
             "training_groups": int(trained_on.table["group"].nunique()),
             "validation_photos": len(held),
             "validation_groups": int(held.table["group"].nunique()),
-            "left_out": len(finished.left_out),
+            "left_out": len(experiment.left_out),
         },
         metrics={"part": "validation", **summary},
-        weights_note=finished.weights_note,
+        weights_note=experiment.weights_note,
         versions={
             "dermcapture": version("dermcapture"),
             "python": platform.python_version(),

@@ -18,22 +18,14 @@ from tqdm import tqdm
 
 from training import lr_range, schedules
 from training.cli import whole_file
-from training.data.cache import PhotoCache, report_left_out
-from training.data.datasets.registry import load_manifest
-from training.data.loading import Samples
-from training.data.manifest import Manifest
-from training.data.splits import hold_out
 from training.engine import Arithmetic, Scores, evaluate, train_steps
 from training.errors import CheckpointError, RecipeError
-from training.finish import FinishedRun, write_run
-from training.models.card import Preprocessing
+from training.experiment import Experiment, prepare
+from training.finish import write_run
 from training.models.checkpoint import STATE_FILE
-from training.models.losses import Criterion, balanced_label_weights, prior_logits
-from training.models.networks import LesionNetwork, build_network
-from training.models.param_groups import freeze, layer_groups
-from training.models.weights import load_weights
+from training.models.param_groups import freeze
 from training.recipe import Phase, Recipe, from_dict
-from training.sources import FrozenTrunk, Source, WholeNetwork
+from training.sources import FrozenTrunk, Source
 
 RANGE_TEST_EPOCH = 1_000_000
 """The range test draws its batches from epochs that training never reaches."""
@@ -70,8 +62,9 @@ def start_run(
     Raises:
         UserError: the recipe does not fit the data, the weights the network, or a photo set is unusable.
     """
-    trainer = Trainer(recipe, data, out, Arithmetic.choose(device, recipe.precision), cache, progress)
-    trainer.run()
+    arithmetic = Arithmetic.choose(device, recipe.precision)
+    experiment = prepare(recipe, data, arithmetic, cache=cache, progress=progress)
+    Trainer(experiment, out, show_progress=progress).run()
 
 
 def resume_run(
@@ -93,7 +86,13 @@ def resume_run(
         raise CheckpointError(f"{file} is damaged ({error}); start the run over with --overwrite.") from error
     recipe = from_dict(json.loads(state["recipe"]))
     arithmetic = Arithmetic.choose(device, recipe.precision)
-    trainer = Trainer(recipe, state["data"], out, arithmetic, cache, progress)
+    experiment = prepare(recipe, state["data"], arithmetic, cache=cache, progress=progress)
+    if experiment.manifest.fingerprint() != state["fingerprint"]:
+        raise CheckpointError(
+            f"{state['data']} has changed since {out} was interrupted; put it back as it was, or start over "
+            "with --overwrite."
+        )
+    trainer = Trainer(experiment, out, show_progress=progress)
     trainer.restore(state)
     trainer.run()
 
@@ -101,53 +100,20 @@ def resume_run(
 class Trainer:
     """The state of one run."""
 
-    def __init__(
-        self, recipe: Recipe, data: str, out: Path, arithmetic: Arithmetic, cache: Path, show_progress: bool
-    ) -> None:
-        self.recipe, self.data, self.out = recipe, data, out
-        self.arithmetic, self.show_progress = arithmetic, show_progress
-        self.manifest = load_manifest(data)
-        _check_tasks(recipe, self.manifest)
-        self.view = Preprocessing(
-            recipe.input_size, decode_min_side=recipe.decode_min_side, crop_fraction=recipe.crop_fraction
+    def __init__(self, experiment: Experiment, out: Path, *, show_progress: bool = True) -> None:
+        self.experiment, self.out, self.show_progress = experiment, out, show_progress
+        self.recipe, self.network = experiment.recipe, experiment.network
+        self.arithmetic = experiment.arithmetic
+        self.scaler = torch.amp.GradScaler(
+            self.arithmetic.device.type, enabled=self.arithmetic.precision == "fp16"
         )
-        train_rows, validation_rows = hold_out(
-            self.manifest, validation_share=recipe.validation_share, fold=recipe.fold, seed=recipe.seed
-        )
-        photos = PhotoCache.build(
-            self.manifest, min_side=recipe.decode_min_side, folder=cache, progress=show_progress
-        )
-        report_left_out(photos.left_out)
-        self.network, self.weights_note = _network(recipe, self.manifest)
-        self.whole = WholeNetwork(
-            self.network,
-            Samples.of(self.manifest, photos, train_rows),
-            Samples.of(self.manifest, photos, validation_rows),
-            self.view,
-            recipe,
-            arithmetic,
-        )
-        self.left_out = photos.left_out
-        self.network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.groups = layer_groups(self.network, recipe.layer_groups)
-        targets = torch.from_numpy(self.whole.training.lesion_targets)
-        weights = balanced_label_weights(targets, recipe.class_balance)
-        with torch.no_grad():
-            self.network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights))
-        self.criterion = Criterion(recipe.loss, weights).to(arithmetic.device)
-        self.scaler = torch.amp.GradScaler(arithmetic.device.type, enabled=arithmetic.precision == "fp16")
         self.optimizer: torch.optim.Optimizer | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
         self.progress = Progress()
 
     def run(self) -> None:
         """Train what is left of the phases, then score, calibrate and write the checkpoint and its report."""
-        self._say(
-            f"{self.manifest.name}: {len(self.whole.training)} photos to train on, "
-            f"{len(self.whole.validation)} to validate on; "
-            f"{self.recipe.architecture} at {self.recipe.input_size} pixels in {self.arithmetic.precision} on "
-            f"{self.arithmetic.device}. {self.weights_note}"
-        )
+        self._say(self.experiment.describe())
         history = self.progress.history
         while self.progress.phase < len(self.recipe.phases) and not history["stopped"]:
             self._run_phase(self.recipe.phases[self.progress.phase])
@@ -157,22 +123,8 @@ class Trainer:
             raise RecipeError(f"{history['stopped']} Nothing was learned before; lower learning_rate.")
         self.network.load_state_dict(self.best_weights)
         self.network.eval()
-        scores = evaluate(self.network, self.whole.validation_batches(), self.criterion, self.arithmetic)
-        write_run(
-            FinishedRun(
-                self.out,
-                self.network,
-                self.recipe,
-                self.manifest,
-                self.whole.training.rows,
-                self.whole.validation.rows,
-                self.left_out,
-                self.view,
-                self.weights_note,
-                scores,
-                history,
-            )
-        )
+        scores = self._score(self.experiment.whole)
+        write_run(self.out, self.experiment, scores, history)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take up what `_save` wrote."""
@@ -187,9 +139,9 @@ class Trainer:
     def _run_phase(self, phase: Phase) -> None:
         if self.optimizer is None:
             self.optimizer = self._optimizer(phase)
-        source: Source = self.whole
+        source: Source = self.experiment.whole
         if not any(phase.lr_scale):
-            source = FrozenTrunk.of(self.whole, progress=self.show_progress)
+            source = FrozenTrunk.of(self.experiment.whole, progress=self.show_progress)
         if not self.progress.base_lr:
             self.progress.base_lr = self.recipe.learning_rate or self._range_test(phase, source)
         while self.progress.phase_epoch < phase.epochs and not self._settled(phase):
@@ -216,7 +168,7 @@ class Trainer:
             source.forward,
             source.batches(progress.epoch),
             self.optimizer,
-            self.criterion,
+            self.experiment.criterion,
             learning_rate,
             self.scaler,
             self.arithmetic,
@@ -237,9 +189,14 @@ class Trainer:
                 history["steps"].append({"epoch": progress.epoch + 1, "learning_rate": rate, "loss": loss})
                 bar.set_postfix(loss=f"{loss:.3f}", lr=f"{rate:.1e}")
         self.network.eval()
-        scores = evaluate(source.forward, source.validation_batches(), self.criterion, self.arithmetic)
+        scores = self._score(source)
         progress.epoch, progress.phase_epoch = progress.epoch + 1, progress.phase_epoch + 1
         self._record(phase, float(np.mean(losses)), scores)
+
+    def _score(self, source: Source) -> Scores:
+        return evaluate(
+            source.forward, source.validation_batches(), self.experiment.criterion, self.arithmetic
+        )
 
     def _record(self, phase: Phase, train_loss: float, scores: Scores) -> None:
         progress = self.progress
@@ -274,7 +231,7 @@ class Trainer:
 
     def _train_mode(self, phase: Phase) -> None:
         self.network.train()
-        freeze(self.network, self.groups, (*phase.lr_scale, 1.0))
+        freeze(self.network, self.experiment.groups, (*phase.lr_scale, 1.0))
 
     def _range_test(self, phase: Phase, source: Source) -> float:
         self._train_mode(phase)
@@ -285,7 +242,7 @@ class Trainer:
             source.forward,
             itertools.chain.from_iterable(epochs),
             self.optimizer,
-            self.criterion,
+            self.experiment.criterion,
             self.arithmetic,
             n_steps=self.recipe.range_test_steps,
             progress=self.show_progress,
@@ -298,7 +255,7 @@ class Trainer:
         scales = (*phase.lr_scale, 1.0)
         groups = [
             {"params": group.parameters(self.network), "lr_scale": scale}
-            for group, scale in zip(self.groups, scales, strict=True)
+            for group, scale in zip(self.experiment.groups, scales, strict=True)
             if scale > 0 and group.modules
         ]
         return torch.optim.SGD(
@@ -309,7 +266,8 @@ class Trainer:
         assert self.optimizer is not None
         state = {
             "recipe": json.dumps(dataclasses.asdict(self.recipe)),
-            "data": self.data,
+            "data": self.experiment.data,
+            "fingerprint": self.experiment.manifest.fingerprint(),
             "progress": json.dumps(dataclasses.asdict(self.progress)),
             "network": self.network.state_dict(),
             "best_weights": self.best_weights,
@@ -322,26 +280,3 @@ class Trainer:
     def _say(self, sentence: str) -> None:
         if self.show_progress:
             tqdm.write(sentence, file=sys.stdout)
-
-
-def _check_tasks(recipe: Recipe, manifest: Manifest) -> None:
-    if "location" in recipe.tasks and not manifest.location_labels:
-        raise RecipeError(
-            f"recipe '{recipe.name}' learns body sites and {manifest.name} names none; take --tasks lesion, "
-            "or add the column 'location'."
-        )
-    if recipe.loss == "cross-entropy" and not manifest.single_label:
-        raise RecipeError(
-            f"{manifest.name} has photos with several lesions, which 'cross-entropy' cannot learn; take "
-            "--loss binary-cross-entropy."
-        )
-
-
-def _network(recipe: Recipe, manifest: Manifest) -> tuple[LesionNetwork, str]:
-    """The network before training, drawn from the recipe's seed alone, and where its weights come from."""
-    n_locations = len(manifest.location_labels) if "location" in recipe.tasks else 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(recipe.seed)
-        network = build_network(recipe.architecture, len(manifest.lesion_labels), n_locations)
-    note = load_weights(network, recipe.architecture, recipe.weights, recipe.random_stages)
-    return network, note

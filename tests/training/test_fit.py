@@ -19,6 +19,7 @@ from training.data.loading import Samples
 from training.engine import Arithmetic, train_steps
 from training.errors import CheckpointError, RecipeError
 from training.evaluate import evaluate_model
+from training.experiment import prepare
 from training.fit import main
 from training.models.checkpoint import load_checkpoint
 from training.models.losses import Criterion
@@ -145,8 +146,29 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(photos, tmp_path, monkey
     assert not (tmp_path / "cut" / "state.pt").exists()
 
 
+def test_a_run_is_not_resumed_on_other_data(photos, tmp_path, monkeypatch):
+    table = pd.read_csv(photos / "manifest.csv", keep_default_na=False)
+    table["path"] = [str(photos / name) for name in table["path"]]
+    table.to_csv(tmp_path / "set.csv", index=False)
+    calls, score = itertools.count(), trainer.evaluate
+
+    def interrupt(*arguments):
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return score(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trainer, "evaluate", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tmp_path / "set.csv", tmp_path / "cut")
+    table[:-1].to_csv(tmp_path / "set.csv", index=False)
+    with pytest.raises(CheckpointError, match=r"set\.csv has changed since .* was interrupted"):
+        resume_run(tmp_path / "cut", "cpu", tmp_path / "cache", progress=False)
+
+
 def make_trainer(photos: Path, tmp_path: Path, recipe: Recipe = TINY) -> Trainer:
-    return Trainer(recipe, str(photos), tmp_path / "run", CPU, tmp_path / "cache", show_progress=False)
+    experiment = prepare(recipe, str(photos), CPU, cache=tmp_path / "cache", progress=False)
+    return Trainer(experiment, tmp_path / "run", show_progress=False)
 
 
 def test_a_head_on_features_computed_once_is_a_head_behind_the_frozen_network(photos, tmp_path):
@@ -158,19 +180,23 @@ def test_a_head_on_features_computed_once_is_a_head_behind_the_frozen_network(ph
     for cached in (True, False):
         made = make_trainer(photos, tmp_path, still)
         source: FrozenTrunk | WholeNetwork = (
-            FrozenTrunk.of(made.whole, progress=False) if cached else made.whole
+            FrozenTrunk.of(made.experiment.whole, progress=False) if cached else made.experiment.whole
         )
         made.network.train()
-        freeze(made.network, made.groups, (0.0, 0.0, 0.0, 1.0))
+        freeze(made.network, made.experiment.groups, (0.0, 0.0, 0.0, 1.0))
         optimizer = torch.optim.SGD(
             [{"params": made.network.lesion_head.parameters(), "lr_scale": 1.0}], lr=0.0, momentum=0.9
         )
         batches = itertools.chain(source.batches(0), source.batches(1))
         scaler = torch.amp.GradScaler("cpu", enabled=False)
-        list(train_steps(source.forward, batches, optimizer, made.criterion, lambda _: 0.05, scaler, CPU))
+        list(
+            train_steps(
+                source.forward, batches, optimizer, made.experiment.criterion, lambda _: 0.05, scaler, CPU
+            )
+        )
         made.network.eval()
         with torch.inference_mode():
-            images, *_ = next(iter(made.whole.validation_batches()))
+            images, *_ = next(iter(made.experiment.whole.validation_batches()))
             logits.append(made.network(images).lesion)
     torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
 
@@ -185,9 +211,18 @@ def test_the_range_test_leaves_everything_as_it_was(photos, tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    batches = itertools.chain.from_iterable(made.whole.batches(epoch) for epoch in itertools.count())
+    batches = itertools.chain.from_iterable(
+        made.experiment.whole.batches(epoch) for epoch in itertools.count()
+    )
     result = lr_range.sweep(
-        made.network, made.network, batches, optimizer, made.criterion, CPU, n_steps=25, progress=False
+        made.network,
+        made.network,
+        batches,
+        optimizer,
+        made.experiment.criterion,
+        CPU,
+        n_steps=25,
+        progress=False,
     )
     assert all(torch.equal(value, before[key]) for key, value in made.network.state_dict().items())
     assert optimizer.param_groups[0]["lr"] == 0.3
@@ -225,7 +260,13 @@ def test_lr_scale_scales_the_first_update(photos, tmp_path):
         made.network.train()
         scaler = torch.amp.GradScaler("cpu", enabled=False)
         steps = train_steps(
-            made.network, made.whole.batches(0), optimizer, made.criterion, lambda _: 0.05, scaler, CPU
+            made.network,
+            made.experiment.whole.batches(0),
+            optimizer,
+            made.experiment.criterion,
+            lambda _: 0.05,
+            scaler,
+            CPU,
         )
         next(steps)
         moved[scale] = (made.network.conv1.weight.detach() - before).norm().item()
@@ -318,10 +359,10 @@ def test_what_does_not_fit_the_data_is_said_before_training(photos, tmp_path):
 
 def test_groups_and_samples_agree_with_the_split(photos, tmp_path):
     made = make_trainer(photos, tmp_path)
-    groups = made.manifest.table["group"].to_numpy()
-    training, validation = made.whole.training, made.whole.validation
+    groups = made.experiment.manifest.table["group"].to_numpy()
+    training, validation = made.experiment.whole.training, made.experiment.whole.validation
     assert isinstance(training, Samples)
     assert not set(groups[training.rows]) & set(groups[validation.rows])
     assert len(training) + len(validation) == 48
     assert [group.name for group in layer_groups(made.network)] == ["early", "middle", "late", "heads"]
-    assert isinstance(made.criterion, Criterion)
+    assert isinstance(made.experiment.criterion, Criterion)
