@@ -1,0 +1,200 @@
+"""How a synthetic photo was taken: the conditions, and the pure function that lays them on a scene.
+
+    photo_rgb = apply_capture(linear_rgb, Capture(ev=-1.5, blur_sigma=0.006), rng)
+
+`Capture()` is a clean photo; `draw_capture(rng)` is what people send from their phones. Distance and offset are
+geometry and belong to the scene (phantom.py); the rest happens here, in linear light and in the order of optics:
+illumination, shadow, glare, blur, motion, exposure, tone curve, sensor noise. Torch-free.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training.data.datasets.phantom_fields import banks, ramp
+from training.errors import DataError
+
+DISPLAY_GAMMA = 2.2
+
+
+@dataclass(frozen=True)
+class Capture:
+    """Conditions of one photo.
+
+    Raises:
+        DataError: a value is outside its range.
+    """
+
+    distance: float = 1.0
+    """1 = the lesion's longer side takes a third of the frame; 2 = a sixth. 0.4 to 4."""
+    offset_xy: tuple[float, float] = (0.0, 0.0)
+    """The lesion's centre from the frame's, as fractions of its side, right and down. -0.5 to 0.5 each."""
+    ev: float = 0.0
+    """Exposure in stops; +1 doubles the light. -5 to 5."""
+    gradient_ev: float = 0.0
+    """Stops between the frame's lit and unlit side. 0 to 5."""
+    light_deg: float = 235.0
+    """Where the light comes from: 0 = right, 90 = below, 180 = left, 270 = above. Any number."""
+    glare: float = 0.0
+    """Strength of the lamp's reflection; 1 burns out to white. 0 to 2."""
+    glare_size: float = 0.12
+    """Radius of the reflection as a fraction of the frame's side. 0.01 to 0.5."""
+    shadow: float = 0.0
+    """Light that the phone's or the hand's shadow takes away, as a fraction. 0 to 1."""
+    blur_sigma: float = 0.0
+    """Defocus: sigma of the Gaussian as a fraction of the frame's side. 0 to 0.05."""
+    motion_blur: float = 0.0
+    """Length of the camera's movement as a fraction of the frame's side. 0 to 0.1."""
+    motion_deg: float = 0.0
+    """Direction of that movement. Any number."""
+    gamma: float = 1.0
+    """Tone curve on top of the display's: above 1 darkens the middle tones. 0.3 to 3."""
+    noise_sigma: float = 0.0
+    """Sensor noise as a fraction of full scale. 0 to 0.3."""
+    white_balance_ev: tuple[float, float] = (0.0, 0.0)
+    """Stops by which red and blue are off. -1.5 to 1.5 each."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            low, high = RANGES.get(field.name, (-math.inf, math.inf))
+            pair = field.name in ("offset_xy", "white_balance_ev")
+            numbers = tuple(value) if pair and isinstance(value, (tuple, list)) else (value,)
+            if len(numbers) != 1 + pair or not all(
+                isinstance(x, (int, float, np.number)) and math.isfinite(x) and low <= x <= high
+                for x in numbers
+            ):
+                what = "two numbers" if pair else "a number"
+                raise DataError(
+                    f"capture {field.name} = {value!r}: it takes {what} from {low:g} to {high:g}; "
+                    "Capture() is a clean photo."
+                )
+
+
+RANGES = {
+    "distance": (0.4, 4.0),
+    "offset_xy": (-0.5, 0.5),
+    "ev": (-5.0, 5.0),
+    "gradient_ev": (0.0, 5.0),
+    "glare": (0.0, 2.0),
+    "glare_size": (0.01, 0.5),
+    "shadow": (0.0, 1.0),
+    "blur_sigma": (0.0, 0.05),
+    "motion_blur": (0.0, 0.1),
+    "gamma": (0.3, 3.0),
+    "noise_sigma": (0.0, 0.3),
+    "white_balance_ev": (-1.5, 1.5),
+}
+"""Lowest and highest value of each condition."""
+
+
+def draw_capture(rng: np.random.Generator) -> Capture:
+    """The everyday variation of a phone photo: mostly usable, now and then poor in one way."""
+    often = rng.random(6)
+    return Capture(
+        distance=float(np.clip(0.95 * 2 ** rng.normal(0, 0.40), 0.5, 2.6)),
+        offset_xy=(
+            float(np.clip(rng.normal(0, 0.07), -0.3, 0.3)),
+            float(np.clip(rng.normal(0, 0.07), -0.3, 0.3)),
+        ),
+        ev=float(np.clip(rng.normal(0.0, 0.35), -1.5, 1.2)),
+        gradient_ev=float(abs(rng.normal(0, 0.5))) if often[0] < 0.7 else 0.0,
+        light_deg=float(rng.uniform(0, 360)),
+        glare=float(rng.uniform(0.15, 0.8)) if often[1] < 0.15 else 0.0,
+        glare_size=float(rng.uniform(0.04, 0.14)),
+        shadow=float(rng.uniform(0.2, 0.65)) if often[2] < 0.15 else 0.0,
+        blur_sigma=float(rng.exponential(0.0022)) if often[3] < 0.6 else 0.0,
+        motion_blur=float(rng.uniform(0.005, 0.025)) if often[4] < 0.08 else 0.0,
+        motion_deg=float(rng.uniform(0, 180)),
+        gamma=float(2 ** rng.normal(0, 0.15)),
+        noise_sigma=float(rng.exponential(0.010)) if often[5] < 0.8 else 0.0,
+        white_balance_ev=(
+            float(np.clip(rng.normal(0, 0.16), -0.6, 0.6)),
+            float(np.clip(rng.normal(0, 0.2), -0.7, 0.7)),
+        ),
+    )
+
+
+def light_ev(capture: Capture, size: int, rng: np.random.Generator) -> np.ndarray | float:
+    """Illumination over the frame in natural-log units: (size, size) float32, or one number where it is even."""
+    x = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    angle = math.radians(capture.light_deg)
+    side, turn, start = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.6), rng.uniform(-0.15, 0.25)
+    field: np.ndarray | float = 0.0
+    if capture.gradient_ev:
+        slope = np.float32(capture.gradient_ev * math.log(2) / (abs(math.cos(angle)) + abs(math.sin(angle))))
+        field = (
+            slope * np.float32(math.cos(angle)) * x[None] + slope * np.float32(math.sin(angle)) * x[:, None]
+        )
+    if capture.shadow:
+        across = np.float32(math.cos(side)) * x[None] + np.float32(math.sin(side)) * x[:, None]
+        across = across + np.float32(turn) * (x * x)[None]
+        field = field + np.float32(math.log(max(1 - capture.shadow, 1e-3))) * ramp(
+            across, start, start + 0.09
+        )
+    return field
+
+
+def glare_light(capture: Capture, relief: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """The lamp's reflection as linear light to add, broken up by the skin's relief: (H, W) float32 or None."""
+    centre = rng.uniform(-0.28, 0.28, 2)
+    stretch = rng.uniform(0.6, 1.0)
+    if not capture.glare:
+        return None
+    size = relief.shape[0]
+    x = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5 - np.float32(centre[0])) / capture.glare_size
+    y = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5 - np.float32(centre[1])) / capture.glare_size
+    bell = np.outer(np.exp(-0.5 * (y / stretch) ** 2), np.exp(-0.5 * x**2)).astype(np.float32)
+    return np.float32(1.6 * capture.glare) * bell * (0.75 + 0.25 * relief)
+
+
+def apply_capture(linear_rgb: np.ndarray, capture: Capture, rng: np.random.Generator) -> np.ndarray:
+    """Optics and sensor: what the phone stores of the light that reaches it.
+
+    Args:
+        linear_rgb: (size, size, 3) float32, linear RGB, 1 = full scale at ev 0, illumination already on it.
+
+    Returns:
+        (size, size, 3) uint8, RGB.
+    """
+    size = linear_rgb.shape[0]
+    light = linear_rgb
+    sigma = capture.blur_sigma * size
+    if sigma > 0.15:
+        reach = 2 * math.ceil(2.5 * sigma) + 1
+        light = cv2.GaussianBlur(light, (reach, reach), sigma, borderType=cv2.BORDER_REPLICATE)
+    if capture.motion_blur * size > 0.7:
+        light = cv2.filter2D(
+            light,
+            -1,
+            _streak(capture.motion_blur * size, capture.motion_deg),
+            borderType=cv2.BORDER_REPLICATE,
+        )
+    red, blue = capture.white_balance_ev
+    exponent = np.float32(capture.gamma / DISPLAY_GAMMA)
+    gain = np.array([2 ** (capture.ev + red), 2**capture.ev, 2 ** (capture.ev + blue)], np.float32)
+    stored = np.log(np.maximum(light, np.float32(1e-4)))
+    stored *= exponent
+    stored += exponent * np.log(gain) + np.float32(math.log(255))
+    np.exp(stored, out=stored)
+    if capture.noise_sigma:
+        grain = banks().grain
+        if size > grain.shape[0]:
+            grain = np.tile(grain, (-(-size // grain.shape[0]),) * 2 + (1,))
+        y, x = rng.integers(0, grain.shape[0] - size + 1, 2)
+        np.minimum(stored, np.float32(255), out=stored)
+        stored = cv2.scaleAdd(grain[y : y + size, x : x + size], 255 * capture.noise_sigma, stored)
+    return cv2.convertScaleAbs(np.maximum(stored, 0, out=stored))
+
+
+def _streak(length_px: float, degrees: float) -> np.ndarray:
+    side = 2 * math.ceil(length_px / 2) + 1
+    kernel = np.zeros((side, side), np.float32)
+    half, middle = length_px / 2, side // 2
+    dx, dy = half * math.cos(math.radians(degrees)), half * math.sin(math.radians(degrees))
+    ends = [(round((middle + s * dx) * 16), round((middle + s * dy) * 16)) for s in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_AA, 4)
+    return kernel / kernel.sum()

@@ -1,0 +1,404 @@
+"""The ten synthetic lesions, each painted as a clinician would describe it.
+
+    canvas = paint(rng, "wheal", skin_melanin=0.8)
+
+Labels and their order: Mishra et al. 2019, Table 1. The pairs that the paper confuses (ulcer and tumour, pigmented
+macula and erythema, ulcer and crust, blister and ulcer) share some of their forms here too. Masks: the skin that a
+clinician would outline as the lesion; the flush around it stays outside. Torch-free.
+"""
+
+import math
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from training.data.datasets.phantom_canvas import (
+    WHOLE,
+    Canvas,
+    blend,
+    disc,
+    grid,
+    noise,
+    oval,
+    scatter,
+    vessels,
+)
+from training.data.datasets.phantom_fields import banks, crop, ramp
+
+HONEY, OCHRE, BROWN, CLOT = (0.66, 0.40, 0.10), (0.45, 0.22, 0.06), (0.19, 0.075, 0.03), (0.060, 0.016, 0.012)
+SCALE, CREAM, SEROUS = (0.74, 0.64, 0.50), (0.82, 0.68, 0.36), (0.76, 0.55, 0.30)
+GRANULATION, SLOUGH, NECROSIS = (0.40, 0.040, 0.035), (0.62, 0.46, 0.16), (0.028, 0.020, 0.017)
+
+
+def _dome(rho: np.ndarray, power: float = 0.6) -> np.ndarray:
+    """1 in the middle, 0 at the rim, steeper towards it the smaller `power` is."""
+    return np.maximum(1 - rho * rho, 0) ** np.float32(power)
+
+
+def _edge(rho: np.ndarray, width: float = 0.08) -> np.ndarray:
+    """1 inside, 0 outside, soft over `width` radii around the outline."""
+    return ramp(rho, 1 + width / 2, 1 - width / 2)
+
+
+def _acne(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Red papules and pustules in groups, with comedones, some nodules and the brown marks of healed ones."""
+    n = int(rng.integers(9, 30))
+    kinds = rng.choice(5, n, p=rng.dirichlet((7, 5, 4, 1.2, 2)))
+    sizes = np.array([(0.07, 0.14), (0.07, 0.13), (0.028, 0.05), (0.15, 0.24), (0.07, 0.13)])[kinds]
+    radii = sizes[:, 0] + rng.random(n) * (sizes[:, 1] - sizes[:, 0])
+    blood, height = canvas.plane("blood"), canvas.plane("height")
+    flush = oval(rng, radius=1.0, rough=0.25)
+    blood += ramp(flush, 1.2, 0.1) * np.float32(rng.uniform(0.05, 0.35))
+    for kind, radius, centre in zip(
+        kinds, radii, scatter(rng, n, spread=0.95, gap=1.0, radii=radii), strict=True
+    ):
+        window, rho = disc(centre, radius, 2.2)
+        wobble = crop(rng, banks().noise["fine"], max(rho.shape))[: rho.shape[0], : rho.shape[1]]
+        rho = rho * rng.uniform(0.9, 1.1) + np.float32(0.10) * wobble * np.minimum(rho, 1)
+        inside = ramp(rho, 1.08, 0.92)
+        canvas.mark(window, inside)
+        if kind == 2:
+            canvas.lay(window, ramp(rho, 0.85, 0.5) * np.float32(0.85), (0.045, 0.032, 0.026))
+            height[window] += np.float32(radius * 20) * np.exp(-((rho - 1.1) ** 2) * 6)
+            continue
+        if kind == 4:
+            canvas.plane("melanin")[window] += inside * np.float32(rng.uniform(0.3, 0.8))
+            blood[window] += inside * np.float32(rng.uniform(0.1, 0.5))
+            continue
+        angry = rng.uniform(0.8, 1.7)
+        blood[window] += np.float32(angry) * np.exp(-0.9 * rho**3) + np.float32(0.35 * angry) * ramp(
+            rho, 2.2, 0.8
+        )
+        height[window] += np.float32(radius * 60 * rng.uniform(0.45, 0.75)) * np.exp(-1.5 * rho * rho)
+        canvas.plane("smooth")[window] += inside * np.float32(0.7)
+        canvas.plane("gloss")[window] += inside * np.float32(rng.uniform(0.1, 0.45))
+        if kind == 1:
+            top = rng.uniform(0.4, 0.7)
+            canvas.lay(window, ramp(rho, top, top * 0.55) * np.float32(0.9), CREAM)
+            height[window] += np.float32(radius * 14) * ramp(rho, top, 0.1)
+
+
+def _alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Smooth round bald patches in dense hair, broken exclamation-mark hairs at the rim."""
+    n = int(rng.choice((1, 2, 3), p=(0.62, 0.26, 0.12)))
+    radii = np.array([1.0, *rng.uniform(0.3, 0.6, n - 1)])
+    rho = oval(rng, radius=1.0 if n == 1 else 0.75, rough=0.14, fray=0.02)
+    for radius in radii[1:]:
+        angle = rng.uniform(0, 2 * math.pi)
+        other = oval(
+            rng, centre=(0.8 * math.cos(angle), 0.8 * math.sin(angle)), radius=float(radius), rough=0.12
+        )
+        rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
+    sparse = rng.random() < 0.3
+    canvas.plane("bald")[:] = ramp(rho, 1.22, 0.86) * np.float32(rng.uniform(0.86, 0.95) if sparse else 1.0)
+    skin = _edge(rho, 0.3)
+    canvas.plane("blood")[:] = skin * np.float32(rng.uniform(-0.05, 0.45))
+    canvas.plane("melanin")[:] = skin * np.float32(-0.25 * canvas.skin_melanin * rng.random())
+    canvas.plane("gloss")[:] = skin * np.float32(rng.uniform(0.05, 0.30))
+    canvas.plane("smooth")[:] = skin * np.float32(rng.uniform(0.2, 0.8))
+    canvas.mark(WHOLE, _edge(rho))
+    u, v = grid()
+    for _ in range(int(rng.integers(8, 40))):
+        x, y = rng.uniform(-1, 1, 2)
+        window, near = disc((x, y), rng.uniform(0.012, 0.022), 1.6)
+        ring = rho[window]
+        if ring.size and 0.55 < float(ring.mean()) < 1.0:
+            canvas.lay(window, ramp(near, 1.4, 0.5) * np.float32(0.8), (0.03, 0.022, 0.018))
+
+
+def _blister(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Tense translucent domes full of fluid, with a rim and a highlight, on a red base; some collapsed."""
+    n = int(rng.choice((1, 2, 3, 4, 6, 8), p=(0.34, 0.2, 0.16, 0.12, 0.10, 0.08)))
+    radii = np.sort(rng.uniform(0.22, 0.5, n))[::-1] if n > 1 else np.array([1.0])
+    fluid = ((0.80, 0.66, 0.46), SEROUS, (0.86, 0.76, 0.48), (0.16, 0.020, 0.030))[int(rng.choice(4, p=(0.4, 0.3, 0.15, 0.15)))]  # fmt: skip
+    light = rng.uniform(0, 2 * math.pi)
+    u, v = grid()
+    blood, height, angry = canvas.plane("blood"), canvas.plane("height"), rng.uniform(0.3, 1.3)
+    for radius, centre in zip(
+        radii, scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.85, radii=radii), strict=True
+    ):
+        rho = oval(rng, centre=centre, radius=float(radius), aspect=(0.72, 1.0), rough=0.05)
+        inside, slack = _edge(rho, 0.07), rng.random() < 0.25
+        halo = ramp(rho + noise(rng, "mid") * np.float32(0.08), 1.65, 0.95) * (1 - inside)
+        np.maximum(blood, halo * np.float32(angry), out=blood)
+        roof = _dome(rho, 0.45) * np.float32(radius * 60 * (0.22 if slack else rng.uniform(0.34, 0.5)))
+        if slack:
+            roof += inside * (noise(rng, "mid") * np.float32(1.6) + noise(rng, "fine") * np.float32(0.4))
+        np.maximum(height, roof, out=height)
+        across = (
+            np.float32(math.cos(light)) * (u - centre[0]) + np.float32(math.sin(light)) * (v - centre[1])
+        ) / radius
+        depth = np.clip(0.5 + 0.45 * across, 0, 1).astype(np.float32)
+        rim = np.exp(-(((rho - 0.95) / 0.07) ** 2))
+        shaded = blend(tuple(0.55 * c for c in fluid), fluid, depth)  # type: ignore[arg-type]
+        canvas.lay(WHOLE, inside * np.float32(rng.uniform(0.45, 0.75)) * (1 - 0.35 * rim), shaded)
+        blood += rim * np.float32(0.5)
+        canvas.plane("smooth")[:] = np.maximum(canvas.plane("smooth"), inside * np.float32(0.95))
+        canvas.plane("gloss")[:] = np.maximum(
+            canvas.plane("gloss"), inside * np.float32(0.35 if slack else 0.95)
+        )
+        canvas.mark(WHOLE, inside)
+        if slack and rng.random() < 0.6:
+            raw = ramp(oval(rng, centre=centre, radius=float(radius) * 0.7, rough=0.25), 1.0, 0.85)
+            canvas.lay(WHOLE, raw * np.float32(0.85), (0.46, 0.075, 0.06))
+            height -= raw * np.float32(radius * 8)
+
+
+def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Yellow-brown plates of dried serum and blood, cracked, with loose scale, on a red base."""
+    n = int(rng.choice((1, 2, 3), p=(0.55, 0.28, 0.17)))
+    rho = oval(rng, radius=1.0 if n == 1 else 0.7, rough=0.28, fray=0.03)
+    for _ in range(n - 1):
+        angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.25, 0.5)
+        other = oval(rng, centre=(0.75 * math.cos(angle), 0.75 * math.sin(angle)), radius=radius, rough=0.3)
+        rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
+    y, x = rng.integers(0, 512 - 192, 2)
+    window = slice(y, y + 192), slice(x, x + 192)
+    edge, value = banks().cell_edge[window], banks().cell_value[window]
+    if rng.random() < 0.5:
+        edge, value = (cv2.resize(a[:120, :120], (192, 192)) for a in (edge, value))
+    mid, fine = noise(rng, "mid"), noise(rng, "fine")
+    halo = ramp(rho + mid * np.float32(0.06), 1.55, 0.9)
+    canvas.plane("blood")[:] = halo * np.float32(rng.uniform(0.35, 1.2))
+    plate = ramp(rho + value * np.float32(0.22) + fine * np.float32(0.03), 1.16, 1.06)
+    crack = ramp(edge + fine * np.float32(0.05), 0.02, 0.16) * np.float32(0.85) + np.float32(0.15)
+    ripe = rng.normal((0.40, 0.25, 0.0), 0.35)
+    share = value * np.float32(0.5) + mid * np.float32(0.22) + np.float32(0.3)
+    colour = blend(HONEY, OCHRE, share + np.float32(ripe[0]))
+    colour += np.clip(share - np.float32(0.45 - ripe[1]), 0, 1)[..., None] * (np.float32(BROWN) - colour)
+    clotted = ramp(noise(rng, "mid") + np.float32(ripe[2]), 0.9, 1.4)
+    colour += clotted[..., None] * (np.float32(CLOT) - colour)
+    scale = np.exp(-(((rho + value * np.float32(0.22) - 1.04) / 0.07) ** 2)) * np.float32(
+        rng.uniform(0.0, 0.9)
+    )
+    colour += scale[..., None] * (np.float32(SCALE) - colour)
+    canvas.lay(WHOLE, ramp(rho, 1.02, 0.94) * np.float32(0.75), (0.36, 0.055, 0.040))
+    canvas.lay(WHOLE, plate * crack, colour * (1 + np.float32(0.10) * fine)[..., None])
+    canvas.plane("height")[:] = plate * crack * (3.5 + 4 * value + mid) + fine * plate * np.float32(0.7)
+    canvas.plane("gloss")[:] = plate * np.float32(rng.uniform(0.02, 0.45))
+    canvas.plane("smooth")[:] = plate
+    canvas.mark(WHOLE, ramp(rho, 1.06, 0.98))
+
+
+def _erythema(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Diffuse blotchy redness with a soft border: one flush, many small macules, or a ring."""
+    form = int(rng.choice(3, p=(0.6, 0.27, 0.13)))
+    mid, fine = noise(rng, "mid"), noise(rng, "fine")
+    rho = oval(rng, radius=1.0, rough=0.28)
+    if form == 1:
+        spots = noise(rng, "mid") + noise(rng, "broad") * np.float32(0.5) + fine * np.float32(0.15)
+        red = ramp(spots, rng.uniform(-0.1, 0.3), 1.1) * ramp(rho, 1.15, 0.7)
+    elif form == 2:
+        red = np.exp(-(((rho - 0.8) / rng.uniform(0.18, 0.3)) ** 2)) + np.float32(0.25) * ramp(rho, 1.0, 0.6)
+        red *= 1 + np.float32(0.15) * mid
+    else:
+        red = ramp(rho + mid * np.float32(rng.uniform(0.06, 0.2)), 1.35, rng.uniform(0.2, 0.7))
+        red *= 1 + mid * np.float32(0.16) + fine * np.float32(0.05)
+    np.maximum(red, 0, out=red)
+    canvas.plane("blood")[:] = red * np.float32(rng.uniform(0.45, 1.5))
+    canvas.plane("melanin")[:] = red * np.float32(rng.choice((0.0, 0.15, 0.4), p=(0.6, 0.25, 0.15)) * (0.5 + canvas.skin_melanin))  # fmt: skip
+    canvas.plane("height")[:] = red * np.float32(rng.uniform(0, 1.2))
+    canvas.mark(WHOLE, ramp(red, 0.30, 0.46) if form != 2 else ramp(rho, 1.1, 1.0))
+
+
+def _leukoderma(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Milk-white patches with sharp scalloped borders, a darker margin, islands of pigment coming back."""
+    n = int(rng.integers(2, 9))
+    bend = noise(rng, "mid") * np.float32(0.05) + noise(rng, "broad") * np.float32(0.06)
+    level = np.full((192, 192), 9.0, np.float32)
+    reach = rng.uniform(0.3, 0.75)
+    for _ in range(n):
+        x, y = np.clip(rng.normal(0, 0.5, 2), -1, 1) * reach
+        radius = rng.uniform(0.2, 0.55)
+        u, v = grid()
+        level = np.minimum(
+            level, cv2.sqrt((u - np.float32(x)) ** 2 + (v - np.float32(y)) ** 2) - np.float32(radius)
+        )
+    level += bend + noise(rng, "fine") * np.float32(0.010)
+    sharp = rng.uniform(0.015, 0.06)
+    pale = ramp(level, sharp, -sharp)
+    kept = pale.copy()
+    if rng.random() < 0.45:
+        kept *= 1 - ramp(noise(rng, "fine"), 1.5, 2.0) * ramp(level, -0.35, 0.0)
+    canvas.plane("depigment")[:] = kept * np.float32(rng.uniform(0.78, 0.98))
+    tanned = max(0.0, 0.45 - 0.25 * canvas.skin_melanin)
+    margin = np.exp(-(((level - 0.05) / 0.07) ** 2)) * np.float32(rng.uniform(0.05, 0.35))
+    canvas.plane("melanin")[:] = (margin + np.float32(tanned) * ramp(level, 0.6, 0.1)) * (1 - pale)
+    canvas.plane("blood")[:] = pale * np.float32(rng.uniform(-0.10, 0.04))
+    canvas.mark(WHOLE, ramp(level, 0.02, -0.02))
+
+
+def _p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Flat brown: a patch with a network and an irregular border, a cafe-au-lait spot, lentigines, or melasma."""
+    form = int(rng.choice(4, p=(0.40, 0.2, 0.2, 0.2)))
+    deep = 0.55 + 0.55 * canvas.skin_melanin
+    mid, fine = noise(rng, "mid"), noise(rng, "fine")
+    if form == 2:
+        n = int(rng.integers(5, 16))
+        radii = rng.uniform(0.08, 0.26, n)
+        brown = np.zeros((192, 192), np.float32)
+        for radius, centre in zip(radii, scatter(rng, n, spread=0.95, gap=1.1, radii=radii), strict=True):
+            window, rho = disc(centre, radius, 1.6)
+            rho = rho + mid[window] * np.float32(0.14)
+            np.maximum(brown[window], _edge(rho, 0.25) * np.float32(rng.uniform(0.5, 1)), out=brown[window])
+    else:
+        soft = (rng.uniform(0.06, 0.25), rng.uniform(0.03, 0.10), 0.0, rng.uniform(0.35, 0.9))[form]
+        rho = oval(rng, radius=1.0, rough=(0.2, 0.12, 0, 0.3)[form], fray=(0.03, 0.02, 0, 0.03)[form])
+        brown = _edge(rho + mid * np.float32(0.04), soft)
+    shape = ramp(brown, 0.25, 0.5)
+    if form == 0:
+        y, x = rng.integers(0, 512 - 64, 2)
+        net = cv2.resize(banks().cell_edge[y : y + 64, x : x + 64], (192, 192)) if rng.random() < 0.5 else banks().cell_edge[y : y + 64, x : x + 64].repeat(3, 0).repeat(3, 1)  # fmt: skip
+        brown = brown * (1 + np.float32(0.22) * mid + np.float32(rng.uniform(0.1, 0.5)) * (0.35 - net))
+        brown += shape * ramp(noise(rng, "mid"), 0.6, 1.5) * np.float32(rng.uniform(0, 0.9))
+    else:
+        brown = brown * (1 + np.float32(0.07 if form == 1 else 0.18) * mid + np.float32(0.05) * fine)
+    strength = (rng.uniform(1.0, 3.2), rng.uniform(0.5, 1.1), rng.uniform(0.7, 1.8), rng.uniform(0.5, 1.2))[
+        form
+    ]
+    canvas.plane("melanin")[:] = np.maximum(brown, 0) * np.float32(strength * deep)
+    canvas.plane("blood")[:] = brown * np.float32(rng.choice((0.0, 0.2, 0.5), p=(0.55, 0.25, 0.20)))
+    canvas.mark(WHOLE, shape)
+
+
+def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
+    """A raised nodule, one lobe or several: pearly with vessels, red, pigmented, or rough; some ulcerate."""
+    form = int(rng.choice(4, p=(0.36, 0.24, 0.22, 0.18)))
+    lobes = int(rng.choice((1, 2, 3, 5), p=(0.5, 0.2, 0.15, 0.15)))
+    rho = oval(rng, radius=0.95 if lobes == 1 else 0.75, aspect=(0.7, 1.0), rough=0.10)
+    lift = rng.uniform(0.28, 0.6)
+    height = _dome(rho, rng.uniform(0.5, 0.9)) * np.float32(60 * lift)
+    for _ in range(lobes - 1):
+        angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.55)
+        other = oval(rng, centre=(0.5 * math.cos(angle), 0.5 * math.sin(angle)), radius=radius, aspect=(0.75, 1), rough=0.06)  # fmt: skip
+        height = np.maximum(height, _dome(other, 0.6) * np.float32(60 * lift * radius * 1.7))
+        rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
+    inside, mid, fine = _edge(rho, 0.10), noise(rng, "mid"), noise(rng, "fine")
+    height += inside * (mid * np.float32(0.7) + fine * np.float32(rng.uniform(0.05, 0.3)))
+    blood, melanin = canvas.plane("blood"), canvas.plane("melanin")
+    blood += ramp(rho, 1.5, 0.95) * np.float32(rng.uniform(0.0, 0.4))
+    gloss, smooth = rng.uniform(0.25, 0.75), rng.uniform(0.6, 0.95)
+    if form == 0:
+        canvas.plane("depigment")[:] = inside * np.float32(rng.uniform(0.2, 0.6))
+        blood += inside * (np.float32(rng.uniform(0.10, 0.6)) + np.float32(0.1) * mid)
+        blood += vessels(rng, int(rng.integers(4, 11)), 0.95) * inside * np.float32(1.6)
+    elif form == 1:
+        blood += inside * (np.float32(rng.uniform(0.9, 2.4)) + np.float32(0.3) * mid)
+    elif form == 2:
+        melanin += inside * np.maximum(np.float32(rng.uniform(2.0, 5.0)) + np.float32(0.7) * mid, 0.3)
+        blood += inside * np.float32(rng.uniform(0.2, 1.0))
+    else:
+        y, x = rng.integers(0, 512 - 96, 2)
+        warts = cv2.resize(banks().cell_edge[y : y + 96, x : x + 96], (192, 192))
+        height += inside * warts * np.float32(rng.uniform(2, 4.5))
+        melanin += inside * (np.float32(rng.uniform(0.4, 2.2)) + np.float32(0.5) * (1 - warts))
+        canvas.lay(
+            WHOLE, inside * ramp(warts, 0.2, 0.8) * np.float32(rng.uniform(0.1, 0.5)), (0.42, 0.31, 0.20)
+        )
+        gloss, smooth = rng.uniform(0.02, 0.2), 0.9
+    if rng.random() < 0.28 and form != 3:
+        pit = oval(rng, centre=tuple(rng.uniform(-0.15, 0.15, 2)), radius=rng.uniform(0.25, 0.55), rough=0.2)  # type: ignore[arg-type]
+        hollow = ramp(pit, 1.1, 0.75)
+        height *= 1 - np.float32(0.45) * hollow
+        colour = blend((0.38, 0.05, 0.04), BROWN if rng.random() < 0.5 else CLOT, 0.5 + 0.5 * mid)
+        canvas.lay(WHOLE, hollow * np.float32(0.9), colour)
+    canvas.plane("height")[:] = height
+    canvas.plane("gloss")[:] = inside * np.float32(gloss)
+    canvas.plane("smooth")[:] = inside * np.float32(smooth)
+    canvas.plane("bald")[:] = inside
+    canvas.mark(WHOLE, _edge(rho))
+
+
+def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
+    """A crater with a raised rim and a moist bed of granulation, slough and, at times, necrosis."""
+    rho = oval(rng, radius=0.9, aspect=(0.55, 1.0), rough=rng.uniform(0.08, 0.22), fray=0.02)
+    broad, mid, fine = noise(rng, "broad"), noise(rng, "mid"), noise(rng, "fine")
+    bed = ramp(rho, 1.0, 0.9)
+    heap = rng.uniform(1.5, 9)
+    height = np.exp(-(((rho - 1.12) / rng.uniform(0.10, 0.2)) ** 2)) * np.float32(heap)
+    height -= ramp(rho, 1.02, rng.uniform(0.6, 0.85)) * np.float32(rng.uniform(5, 13))
+    height += bed * (mid * np.float32(1.3) + fine * np.float32(0.7))
+    colour = blend(GRANULATION, tuple(1.35 * c for c in GRANULATION), 0.5 + 0.4 * fine)  # type: ignore[arg-type]
+    colour *= np.exp(np.float32(0.16) * mid)[..., None]
+    slough = ramp(
+        mid + broad * np.float32(0.6) + fine * np.float32(0.25), *np.array([0.0, 0.7]) + rng.normal(0.35, 0.7)
+    )
+    colour += (slough * np.float32(0.9))[..., None] * (
+        np.float32(SLOUGH) * (1 + np.float32(0.1) * fine)[..., None] - colour
+    )
+    if rng.random() < 0.3:
+        dead = ramp(
+            noise(rng, "mid") + noise(rng, "broad") * np.float32(0.5),
+            *np.array([0.3, 0.6]) + rng.normal(0.1, 0.4),
+        )
+        colour += dead[..., None] * (np.float32(NECROSIS) - colour)
+    canvas.lay(WHOLE, bed * np.float32(0.96), colour)
+    lip = np.exp(-(((rho - 1.06) / 0.07) ** 2))
+    if rng.random() < 0.4:
+        canvas.lay(WHOLE, lip * np.float32(0.5), (0.72, 0.60, 0.52))
+    halo = ramp(rho + mid * np.float32(0.07), 1.7, 1.0)
+    canvas.plane("blood")[:] = halo * np.float32(rng.uniform(0.3, 1.3)) + lip * np.float32(
+        rng.uniform(0.1, 0.6)
+    )
+    canvas.plane("melanin")[:] = halo * np.float32(
+        rng.choice((0.0, 0.3, 0.9)) * (0.4 + 0.5 * canvas.skin_melanin)
+    )
+    canvas.plane("height")[:] = height
+    canvas.plane("gloss")[:] = bed * np.float32(rng.uniform(0.35, 0.9))
+    canvas.plane("smooth")[:] = ramp(rho, 1.3, 1.0)
+    canvas.plane("bald")[:] = ramp(rho, 1.15, 1.0)
+    canvas.mark(WHOLE, ramp(rho, 1.10, 1.02))
+
+
+def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
+    """Raised, smooth, pale-centred plaques with pink edges in a red flare; they run together and form rings."""
+    n = int(rng.choice((1, 2, 3, 5, 8), p=(0.2, 0.2, 0.22, 0.22, 0.16)))
+    ring = rng.random() < 0.25
+    level = np.full((192, 192), 9.0, np.float32)
+    radii = rng.uniform(0.22, 0.5, n) if n > 1 else np.array([0.95])
+    for radius, centre in zip(
+        radii, scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.6, radii=radii), strict=True
+    ):
+        rho = oval(rng, centre=centre, radius=float(radius), aspect=(0.6, 1.0), rough=0.13)
+        level = np.minimum(level, (rho - 1) * np.float32(radius))
+    level += noise(rng, "mid") * np.float32(0.02)
+    if ring:
+        width = rng.uniform(0.10, 0.2)
+        level = np.abs(level + np.float32(width)) - np.float32(width)
+    thick = rng.uniform(0.12, 0.3)
+    plateau = ramp(level, 0.02, -thick)
+    inside, mid = ramp(level, 0.03, -0.03), noise(rng, "mid")
+    canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(6, 12)) + mid * np.float32(0.4))
+    blood = ramp(level + mid * np.float32(0.06), rng.uniform(0.25, 0.6), 0.0) * np.float32(
+        rng.uniform(0.25, 0.9)
+    )
+    blood += inside * np.float32(rng.uniform(0.1, 0.7))
+    blood -= ramp(level, -0.05, -max(thick, 0.2)) * np.float32(rng.uniform(0.3, 0.8))
+    canvas.plane("blood")[:] = blood * (1 + np.float32(0.08) * mid)
+    canvas.plane("depigment")[:] = plateau * np.float32(rng.uniform(0.05, 0.22))
+    canvas.plane("smooth")[:] = inside * np.float32(0.55)
+    canvas.plane("gloss")[:] = inside * np.float32(rng.uniform(0.05, 0.16))
+    canvas.mark(WHOLE, inside)
+
+
+PAINTERS: dict[str, Callable[[np.random.Generator, Canvas], None]] = {
+    "acne": _acne,
+    "alopecia": _alopecia,
+    "blister": _blister,
+    "crust": _crust,
+    "erythema": _erythema,
+    "leukoderma": _leukoderma,
+    "p_macula": _p_macula,
+    "tumour": _tumour,
+    "ulcer": _ulcer,
+    "wheal": _wheal,
+}
+LABELS: tuple[str, ...] = tuple(PAINTERS)
+
+
+def paint(rng: np.random.Generator, lesion: str, *, skin_melanin: float) -> Canvas:
+    """Paint a lesion for skin with that much melanin (phantom_skin)."""
+    canvas = Canvas(skin_melanin)
+    PAINTERS[lesion](rng, canvas)
+    return canvas

@@ -1,0 +1,308 @@
+"""Synthetic skin: body sites, tones, and the bare skin that a lesion is then laid on.
+
+    person = draw_person(rng, location="arm", lesion="wheal")
+    skin = render_skin(person, size=256, distance=1.0, centre_xy=(0.5, 0.5))
+
+Colour follows the Beer-Lambert law in three bands: light that comes back from the skin is bloodless, unpigmented
+dermis dimmed by melanin (which absorbs blue most) and haemoglobin (green most), after Tsumura et al.,
+Image-based skin color and texture analysis/synthesis by extracting hemoglobin and melanin information, SIGGRAPH
+2003. The numbers below were chosen by eye. Torch-free.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from training.data.datasets.phantom_fields import NO_HAIR, banks, crop, ramp
+
+DERMIS = np.array([0.90, 0.72, 0.60], np.float32)
+"""Linear RGB of dermis without melanin or blood."""
+MELANIN = np.array([0.44, 0.70, 1.00], np.float32)
+HAEMOGLOBIN = np.array([0.10, 0.80, 0.62], np.float32)
+"""Absorption (natural log) of one unit, R, G, B."""
+SURFACE = 0.018
+"""Light that the surface scatters back whatever lies below."""
+TONE_MELANIN = {1: 0.18, 2: 0.42, 3: 0.80, 4: 1.35, 5: 2.2, 6: 3.5}
+"""Units of melanin of the six tones, lightest to darkest."""
+TONES = tuple(TONE_MELANIN)
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a body site looks like, in centimetres where a length is meant."""
+
+    half_width_cm: float
+    """Half of what the eye sees of the part, edge to edge."""
+    relief: str
+    """Which skin surface (phantom_fields.Banks.relief)."""
+    relief_gain: float
+    hair: tuple[float, float]
+    """Lowest and highest density of hair, 0 to 1."""
+    blood: float
+    """Haemoglobin above the trunk's."""
+    tan: float
+    """Melanin relative to the trunk's."""
+    creases: float = 0.0
+    """Depth of long creases across the part."""
+    sheen: float = 0.05
+    freckles: float = 0.15
+    """Chance of freckles or moles nearby."""
+
+
+SITE_LOOKS: dict[str, Site] = {
+    "scalp": Site(8.5, "fine", 0.6, (0.93, 1.0), 0.05, 0.85, sheen=0.07, freckles=0.0),
+    "face": Site(7.5, "porous", 1.25, (0.0, 0.03), 0.16, 0.95, sheen=0.12, freckles=0.35),
+    "neck": Site(6.5, "creased", 1.0, (0.0, 0.02), 0.10, 1.08, creases=1.0, freckles=0.25),
+    "chest": Site(15, "fine", 0.8, (0.0, 0.12), 0.03, 0.98, freckles=0.3),
+    "back": Site(17, "fine", 1.0, (0.0, 0.03), 0.02, 1.0, freckles=0.45),
+    "abdomen": Site(15, "fine", 0.6, (0.0, 0.07), 0.0, 0.92, creases=0.25, freckles=0.15),
+    "arm": Site(4.6, "creased", 0.7, (0.02, 0.14), 0.03, 1.06, freckles=0.3),
+    "hand": Site(4.4, "glyphic", 1.5, (0.0, 0.05), 0.18, 1.05, creases=1.5, sheen=0.08, freckles=0.1),
+    "leg": Site(6.5, "creased", 0.8, (0.05, 0.30), 0.0, 0.98, sheen=0.07, freckles=0.15),
+    "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, sheen=0.04, freckles=0.05),
+}
+SITES: tuple[str, ...] = tuple(SITE_LOOKS)
+HAIR_COLOURS = ((0.012, 0.010, 0.009), (0.03, 0.018, 0.011), (0.075, 0.040, 0.020), (0.20, 0.125, 0.060), (0.26, 0.24, 0.22))  # fmt: skip
+"""Linear RGB: black, dark brown, brown, fair, grey."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """All that stays the same when the same lesion is photographed again; positions in units of the frame's side
+    at distance 1, from the lesion's centre."""
+
+    tone: int
+    location: str
+    melanin: float
+    blood: float
+    unit_cm: float
+    """Centimetres that a frame shows at distance 1."""
+    hair_density: float
+    hair_rgb: tuple[float, float, float]
+    axis_deg: float
+    """Direction in which the body part runs."""
+    across: float
+    """Where across the part the lesion lies, -1 = one edge, 1 = the other."""
+    backdrop_rgb: tuple[float, float, float]
+    spots: np.ndarray
+    """(K, 4) float64: x, y, radius, melanin of moles and freckles."""
+    texture_seed: int
+
+
+@dataclass
+class Skin:
+    """Bare skin in a photo's frame; each plane (size, size) float32."""
+
+    melanin: np.ndarray
+    blood: np.ndarray
+    relief: np.ndarray
+    """Height of the fine surface in pixels."""
+    hair: np.ndarray
+    """The rank of the hair at each pixel, 0 to 1; 1 = none."""
+    shade: np.ndarray
+    """Natural log of the shading by the body's curvature."""
+    body: np.ndarray | None
+    """1 where the body is, 0 where the background is; None = body everywhere."""
+    backdrop: np.ndarray | None
+    """(size, size, 3) float32 linear RGB of the background, where there is any."""
+
+
+def draw_person(
+    rng: np.random.Generator, *, location: str, tone: int, lesion_cm: tuple[float, float], hairy: bool
+) -> Person:
+    """A person, and the place on the body.
+
+    Args:
+        lesion_cm: range of the lesion's longer side.
+        hairy: the lesion shows only where hair grows (alopecia), so some grows here whatever the site.
+    """
+    site = SITE_LOOKS[location]
+    low, high = lesion_cm
+    size_cm = min(low * (high / low) ** rng.random(), 0.85 * site.half_width_cm)
+    density = rng.uniform(*site.hair) if rng.random() < 0.75 else site.hair[0]
+    if hairy:
+        density = max(density, rng.uniform(0.35, 0.7))
+    grey = rng.random() < 0.12
+    darkest = rng.choice(5 if tone <= 2 else 3 if tone <= 3 else 2, p=None)
+    spots = np.empty((0, 4))
+    if rng.random() < site.freckles:
+        freckled = rng.random() < 0.4 and tone <= 4
+        n = int(rng.integers(12, 60)) if freckled else int(rng.integers(1, 5))
+        where = rng.uniform(-0.8, 0.8, (n, 2))
+        radius = rng.uniform(0.004, 0.012, n) if freckled else rng.uniform(0.007, 0.022, n)
+        depth = rng.uniform(0.25, 0.7, n) if freckled else rng.uniform(0.8, 2.2, n)
+        spots = np.column_stack([where, radius, depth])[np.hypot(*where.T) > 0.24]
+    return Person(
+        tone=tone,
+        location=location,
+        melanin=float(TONE_MELANIN[tone] * site.tan * np.exp(rng.normal(0, 0.12))),
+        blood=float(max(0.05, 0.24 + site.blood * rng.uniform(0.3, 1.5) + rng.normal(0, 0.05))),
+        unit_cm=3 * size_cm,
+        hair_density=float(density),
+        hair_rgb=HAIR_COLOURS[4] if grey else HAIR_COLOURS[int(darkest)],
+        axis_deg=float(rng.uniform(0, 360)),
+        across=float(rng.uniform(-0.45, 0.45)),
+        backdrop_rgb=_backdrop(rng),
+        spots=spots,
+        texture_seed=int(rng.integers(0, 2**31)),
+    )
+
+
+def _backdrop(rng: np.random.Generator) -> tuple[float, float, float]:
+    """A wall, a cloth, a table."""
+    bright = rng.uniform(0.03, 0.75)
+    tint = np.exp(rng.normal(0, 0.10 if rng.random() < 0.6 else 0.45, 3))
+    red, green, blue = np.clip(bright * tint / tint.mean(), 0.01, 0.9)
+    return float(red), float(green), float(blue)
+
+
+def render_skin(person: Person, *, size: int, distance: float, centre_xy: tuple[float, float]) -> Skin:
+    """The bare skin as the camera sees it.
+
+    Args:
+        distance: frame sides of distance 1 that the frame now shows.
+        centre_xy: where the lesion's centre falls, in fractions of the frame's side.
+    """
+    rng = np.random.default_rng(person.texture_seed)
+    site = SITE_LOOKS[person.location]
+    ticks = (np.arange(size, dtype=np.float32) + 0.5) / size
+    x, y = (ticks - np.float32(centre_xy[0])) * distance, (ticks - np.float32(centre_xy[1])) * distance
+    broad = _window(rng, banks().noise["broad"], 150, size, distance, centre_xy)
+    mid = _window(rng, banks().noise["mid"], 150, size, distance, centre_xy)
+    melanin = broad * np.float32(0.07 * person.melanin + 0.02)
+    melanin += mid * np.float32(0.05 * person.melanin + 0.01) + np.float32(person.melanin)
+    np.maximum(melanin, 0.05, out=melanin)
+    blood = mid * np.float32(0.045 + 0.12 * site.blood) - broad * np.float32(0.05) + np.float32(person.blood)
+    _lay_spots(melanin, person.spots, size, distance, centre_xy)
+
+    zoom = float(np.clip(math.sqrt(person.unit_cm / 7), 0.5, 1.1)) * distance
+    relief = _warp(rng, banks().relief[site.relief], 256 * zoom, person.axis_deg, size, centre_xy)
+    relief = relief.astype(np.float32)
+    relief -= 128
+    melanin -= relief * np.float32(0.0011 * (0.3 + person.melanin))
+    relief *= np.float32(0.0056 * site.relief_gain * (size / 256) / max(zoom, 0.7))
+    if site.creases:
+        _lay_creases(rng, relief, melanin, x, y, person, site.creases * size / 256 / max(distance, 0.6))
+    hair = _hair(rng, person, size, distance, centre_xy)
+    shade, body, backdrop = _curvature(rng, person, site, x, y, size)
+    return Skin(melanin, blood, relief, hair, shade, body, backdrop)
+
+
+def _window(
+    rng: np.random.Generator,
+    bank: np.ndarray,
+    span: int,
+    size: int,
+    distance: float,
+    centre_xy: tuple[float, float],
+) -> np.ndarray:
+    """A crop of a tileable bank, `span` of its pixels a unit of distance, enlarged to the frame."""
+    anchor = rng.uniform(0, bank.shape[0], 2)
+    reach = max(4, round(span * distance))
+    left, top = (np.round(anchor - np.asarray(centre_xy) * reach)).astype(int)
+    rows, columns = (top + np.arange(reach)) % bank.shape[0], (left + np.arange(reach)) % bank.shape[1]
+    return cv2.resize(bank[np.ix_(rows, columns)], (size, size), interpolation=cv2.INTER_LINEAR)
+
+
+def _warp(
+    rng: np.random.Generator,
+    bank: np.ndarray,
+    span: float,
+    degrees: float,
+    size: int,
+    centre_xy: tuple[float, float],
+) -> np.ndarray:
+    """A bank turned by `degrees`, `span` of its pixels across the frame: (size, size) uint8."""
+    anchor = rng.uniform(0.4, 0.6, 2) * bank.shape[0]
+    scale, angle = span / size, math.radians(degrees)
+    turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    shift = anchor - turn @ (np.asarray(centre_xy) * size)
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    return cv2.warpAffine(
+        bank, np.column_stack([turn, shift]), (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+
+
+def _hair(
+    rng: np.random.Generator, person: Person, size: int, distance: float, centre_xy: tuple[float, float]
+) -> np.ndarray:
+    """Each pixel's hair rank in [0, 1]; 1 = no hair."""
+    if person.hair_density < 0.004:
+        return np.ones((1, 1), np.float32)
+    scalp = person.hair_density > 0.3
+    span = (330 if scalp else 300) * distance * float(np.clip(math.sqrt(person.unit_cm / 12), 0.6, 1.25))
+    turn = person.axis_deg + rng.normal(0, 25)
+    ranks = _warp(rng, banks().scalp_hair if scalp else banks().body_hair, span, turn, size, centre_xy)
+    return ranks.astype(np.float32) * np.float32(1 / NO_HAIR)
+
+
+def _lay_spots(
+    melanin: np.ndarray, spots: np.ndarray, size: int, distance: float, centre_xy: tuple[float, float]
+) -> None:
+    for x, y, radius, depth in spots:
+        cx, cy = (x / distance + centre_xy[0]) * size, (y / distance + centre_xy[1]) * size
+        r = radius / distance * size
+        x0, x1 = max(0, int(cx - 2 * r)), min(size, int(cx + 2 * r) + 2)
+        y0, y1 = max(0, int(cy - 2 * r)), min(size, int(cy + 2 * r) + 2)
+        if x0 >= x1 or y0 >= y1:
+            continue
+        v, u = np.ogrid[y0:y1, x0:x1]
+        rho2 = ((u - cx) ** 2 + (v - cy) ** 2) / (r * r)
+        melanin[y0:y1, x0:x1] += (depth * np.exp(-0.7 * rho2 * rho2)).astype(np.float32)
+
+
+def _lay_creases(
+    rng: np.random.Generator,
+    relief: np.ndarray,
+    melanin: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    person: Person,
+    depth_px: float,
+) -> None:
+    """Long creases across the part's axis, a few centimetres apart: knuckles, the neck's rings."""
+    angle = math.radians(person.axis_deg)
+    along = np.float32(math.cos(angle)) * x[None] + np.float32(math.sin(angle)) * y[:, None]
+    bend = np.float32(rng.uniform(0.05, 0.25)) * np.sin(y * np.float32(rng.uniform(2, 5)))[:, None]
+    pitch = float(np.clip(rng.uniform(2.2, 3.4) / person.unit_cm, 0.16, 1.2))
+    phase = (along + bend) * np.float32(math.pi / pitch) + np.float32(rng.uniform(0, 3.14))
+    dip = np.exp(np.float32(-260 * pitch**2) * np.cos(phase) ** 2)
+    relief -= np.float32(1.3 * depth_px) * dip
+    melanin += np.float32(0.10 + 0.10 * person.melanin) * dip
+
+
+def _curvature(
+    rng: np.random.Generator, person: Person, site: Site, x: np.ndarray, y: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """Shading of a cylinder seen from above, and the background where the frame reaches past its edge."""
+    angle = math.radians(person.axis_deg)
+    across = np.float32(-math.sin(angle)) * x[None] + np.float32(math.cos(angle)) * y[:, None]
+    along = np.float32(math.cos(angle)) * x[None] + np.float32(math.sin(angle)) * y[:, None]
+    half = site.half_width_cm / person.unit_cm
+    swing = np.float32(rng.normal(0, 0.06 / half))
+    s = across * np.float32(1 / half) + np.float32(person.across) + swing * along * along
+    depth = np.sqrt(np.maximum(1 - s * s, np.float32(0.02)))
+    shade = np.log(0.22 + 0.78 * depth) * np.float32(0.55)
+    edge_px = 1.2 / (half / abs(float(x[1] - x[0])))
+    outside = np.abs(s)
+    if float(outside.max()) < 1 - edge_px:
+        return shade, None, None
+    body = ramp(outside, 1 + edge_px, 1 - edge_px)
+    backdrop = _cloth(rng, person, size)
+    backdrop *= (1 - 0.45 * np.exp(-np.maximum(outside - 1, 0) * np.float32(6)))[..., None]
+    return shade, body, backdrop
+
+
+def _cloth(rng: np.random.Generator, person: Person, size: int) -> np.ndarray:
+    """The background: plain, woven or folded: (size, size, 3) float32 linear RGB."""
+    weave, folds = rng.random(), rng.random()
+    tone = np.ones((size, size), np.float32)
+    if weave < 0.45:
+        pitch = rng.uniform(2.2, 5)
+        ticks = np.sin(np.arange(size, dtype=np.float32) * np.float32(2 * math.pi / pitch))
+        tone += np.float32(0.10) * (ticks[None] + ticks[:, None])
+    if folds < 0.5:
+        tone += np.float32(0.16) * cv2.resize(crop(rng, banks().noise["broad"], 120), (size, size))
+    return np.maximum(tone, 0.1)[..., None] * np.array(person.backdrop_rgb, np.float32)
