@@ -28,6 +28,10 @@ THRESHOLD_FACTOR = 1.2
 OPEN_PX, CLOSE_PX = 9, 11
 CENTRE_SIGMA = 0.6
 """Width of the preference for the middle, in half frames."""
+BORDER_AVERSION = 20.0
+"""How fast a region loses weight with the share of the border that it covers: a table's edge is no lesion."""
+MAX_DISTANCE = 40.0
+"""Beyond it a colour is no more lesion-like, in weighted Lab units: clothes and tables are further from skin."""
 MIN_SKIN_SHARE = 0.05
 
 
@@ -117,7 +121,8 @@ def _distance_from_skin(working_rgb: np.ndarray) -> np.ndarray:
         outlying = ((residual / spread) ** 2).mean(axis=1)
         weights = rim / (1 + outlying / 1.5**2) ** 2
     residual = lab - (_surface_terms(height, width) @ surface).reshape(lab.shape)
-    return np.sqrt(((residual * LAB_WEIGHTS) ** 2).sum(axis=2)).astype(np.float32)
+    distance = np.sqrt(((residual * LAB_WEIGHTS) ** 2).sum(axis=2))
+    return np.minimum(distance, MAX_DISTANCE).astype(np.float32)
 
 
 def _otsu(distance: np.ndarray) -> float:
@@ -140,8 +145,15 @@ def _lesion_region(distance: np.ndarray, threshold: float) -> np.ndarray | None:
     terms = _surface_terms(*distance.shape)
     nearness = np.exp(-(terms[:, 1] ** 2 + terms[:, 2] ** 2) / (2 * CENTRE_SIGMA**2))
     weight = np.bincount(labels.ravel(), weights=distance.ravel() * nearness, minlength=count)
+    on_border = np.bincount(_border(labels), minlength=count) / len(_border(labels))
+    weight *= np.exp(-BORDER_AVERSION * on_border)
     region: np.ndarray = labels == 1 + int(np.argmax(weight[1:]))
     return region
+
+
+def _border(plane: np.ndarray) -> np.ndarray:
+    """The outermost pixels, in a row."""
+    return np.concatenate([plane[0], plane[-1], plane[1:-1, 0], plane[1:-1, -1]])
 
 
 def _describe(
@@ -156,11 +168,10 @@ def _describe(
     x0, x1 = (columns[0] / scale + corner_xy[0], (columns[-1] + 1) / scale + corner_xy[0])
     y0, y1 = (rows[0] / scale + corner_xy[1], (rows[-1] + 1) / scale + corner_xy[1])
     shorter = min(height, width)
-    border = np.concatenate([region[0], region[-1], region[1:-1, 0], region[1:-1, -1]])
     return Lesion(
         box=(round(x0), round(y0), min(round(x1), width), min(round(y1), height)),
         offset_xy=(((x0 + x1) - width) / 2 / shorter, ((y0 + y1) - height) / 2 / shorter),
         extent=max(x1 - x0, y1 - y0) / shorter,
-        cut_off=float(border.mean()),
+        cut_off=float(_border(region).mean()),
         contrast=float(distance[region].mean()),
     )

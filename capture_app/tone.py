@@ -3,7 +3,7 @@
     brighter_rgb = apply_gamma(image_rgb, 1.3)
 
 The convention is out = in ** (1 / gamma) on values in [0, 1]: above 1 brightens the mid-tones, below 1 darkens
-them, 1 changes nothing. Mishra et al. 2019 (arXiv 1909.11418, Sec. 5.1) found gains at 1.2 to 1.5. Torch-free.
+them, 1 changes nothing. Mishra et al. 2019 report gains at 1.2 to 1.5. Torch-free.
 """
 
 import cv2

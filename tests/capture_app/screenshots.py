@@ -1,0 +1,132 @@
+"""Pictures of the capture page's screens, for the README and for looking at them.
+
+    python -m tests.capture_app.screenshots models/demo/model.onnx --out docs/images
+
+Writes page.png, the answer on a phone; with --all every screen, light, dark and on a desktop.
+"""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from tests.capture_app.harness import (
+    DESKTOP,
+    PHONE,
+    browser,
+    find_browser,
+    lesion_jpeg,
+    serve,
+    write_fake_camera,
+)
+from training.cli import run
+from training.data.datasets.phantom_capture import Capture
+from training.errors import UserError
+
+WAIT_MS = 60_000
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Photograph the capture page in headless Chromium, with a drawn lesion before a fake camera."""
+
+    model: Annotated[Path, tyro.conf.Positional]
+    """The model to serve."""
+    out: Path = Path("docs/images")
+    """Folder of the pictures."""
+    lesion: str = "p_macula"
+    """The drawn lesion, one of the phantom's labels."""
+    all: bool = False
+    """Every screen, not only page.png."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = tyro.cli(Arguments, prog="python -m tests.capture_app.screenshots", args=argv)
+    executable = find_browser()
+    if executable is None:
+        raise UserError("no Chromium was found; install Debian's package 'chromium', or Google Chrome.")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        good = lesion_jpeg(lesion=arguments.lesion)
+        camera = write_fake_camera(Path(folder) / "camera.mjpeg", good)
+        with serve(arguments.model, Path(folder) / "log") as address, browser(executable, camera) as chromium:
+            _answer(chromium, address, arguments.out / "page.png", PHONE)
+            if arguments.all:
+                _every_screen(chromium, address, arguments.out)
+    return 0
+
+
+def _every_screen(chromium: Any, address: str, out: Path) -> None:
+    for scheme in ("light", "dark"):
+        page = _open(chromium, address, PHONE, scheme)
+        _shoot(page, out / f"page-start-{scheme}.png")
+        page.get_by_role("button", name="Open the camera").click()
+        page.get_by_role("button", name="Take the photo").wait_for()
+        page.wait_for_timeout(600)
+        page.get_by_role("button", name="Take the photo").scroll_into_view_if_needed()
+        _shoot(page, out / f"page-camera-{scheme}.png")
+        page.context.close()
+        _answer(chromium, address, out / f"page-answer-{scheme}.png", PHONE, scheme, whole=True)
+    page = _open(chromium, address, PHONE)
+    page.get_by_text("Upload", exact=True).click()
+    page.locator("input[type=file]").wait_for(state="attached")
+    _shoot(page, out / "page-upload.png")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"not a photo"}
+    )
+    page.get_by_role("alert").wait_for()
+    _shoot(page, out / "page-error.png")
+    dark = lesion_jpeg(capture=Capture(ev=-4.5, blur_sigma=0.012, offset_xy=(-0.4, 0.0)))
+    page.locator("input[type=file]").set_input_files(
+        {"name": "dark.jpg", "mimeType": "image/jpeg", "buffer": dark}
+    )
+    page.get_by_text("A better photo would help").wait_for()
+    _shoot(page, out / "page-block.png", whole=True)
+    page.context.close()
+    _answer(chromium, address, out / "page-desktop.png", DESKTOP, whole=True)
+
+
+def _answer(
+    chromium: Any,
+    address: str,
+    path: Path,
+    device: dict[str, Any],
+    scheme: str = "light",
+    *,
+    whole: bool = False,
+) -> None:
+    page = _open(chromium, address, device, scheme)
+    page.get_by_role("button", name="Open the camera").click()
+    page.get_by_role("button", name="Take the photo").click(timeout=WAIT_MS)
+    heading = page.get_by_role("heading", name="Answer")
+    page.locator(".dc-legend").wait_for(timeout=WAIT_MS)
+    heading.evaluate("element => element.scrollIntoView({block: 'start'})")
+    _shoot(page, path, whole=whole)
+    page.context.close()
+
+
+def _open(chromium: Any, address: str, device: dict[str, Any], scheme: str = "light") -> Any:
+    page = chromium.new_context(**device, color_scheme=scheme, reduced_motion="reduce").new_page()
+    page.goto(address)
+    page.get_by_role("button", name="Open the camera").wait_for(timeout=WAIT_MS)
+    return page
+
+
+def _shoot(page: Any, path: Path, *, whole: bool = False) -> None:
+    """A picture; `whole` shows the page's full height, which Streamlit scrolls inside its own frame."""
+    page.wait_for_timeout(700)
+    if whole:
+        height = page.evaluate(
+            "() => document.querySelector('[data-testid=stMainBlockContainer]').getBoundingClientRect().height"
+        )
+        page.set_viewport_size({"width": page.viewport_size["width"], "height": int(height) + 8})
+        page.wait_for_timeout(900)
+    page.screenshot(path=path)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
