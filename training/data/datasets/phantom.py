@@ -19,27 +19,41 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 import tyro
 from tqdm import tqdm
 
 from training.cli import run, whole_file, write_text
+from training.data.datasets.phantom_capture import Capture, draw_capture
+from training.data.datasets.phantom_lesions import LABELS
 from training.data.datasets.phantom_photo import (
     DISPLAY,
-    LABELS,
     SITE_TABLE,
-    SITES,
     TABLE_1_COUNTS,
     PhantomPhoto,
-    choose_site,
     draw_photo,
     draw_who,
     mask_box,
 )
 from training.data.datasets.phantom_sheet import write_capture_sheet, write_contact_sheet
+from training.data.datasets.phantom_skin import SITES
 from training.data.manifest import Manifest, read_table
+from training.data.photo import read_photo
 from training.errors import DataError
 
-__all__ = ["DISPLAY", "LABELS", "SITES", "SITE_TABLE", "TABLE_1_COUNTS", "PhantomPhoto", "choose_site", "draw_photo", "read_phantom", "write_phantom"]  # fmt: skip
+__all__ = [
+    "DISPLAY",
+    "LABELS",
+    "SITES",
+    "SITE_TABLE",
+    "TABLE_1_COUNTS",
+    "Capture",
+    "PhantomPhoto",
+    "draw_capture",
+    "draw_photo",
+    "read_phantom",
+    "write_phantom",
+]
 
 VERSION = 1
 """Of the drawing: raised whenever the same seed gives other photos."""
@@ -94,9 +108,14 @@ def write_phantom(
     counts = _table_1_shares(n_photos) if counts is None else counts
     jobs = plan_jobs(counts, seed=seed)
     parameters = {
-        "version": VERSION, "counts": {label: counts.get(label, 0) for label in LABELS}, "size": size, "seed": seed,
-        "site_coupling": site_coupling, "synthetic": True, "licence": LICENCE,
-    }  # fmt: skip
+        "version": VERSION,
+        "counts": {label: counts.get(label, 0) for label in LABELS},
+        "size": size,
+        "seed": seed,
+        "site_coupling": site_coupling,
+        "synthetic": True,
+        "licence": LICENCE,
+    }
     _check_folder(folder, parameters)
     if (folder / MANIFEST_FILE).is_file():
         return read_phantom(folder)
@@ -129,7 +148,7 @@ def read_phantom(folder: Path) -> Manifest:
         raise DataError(
             f"{folder} is a half-drawn phantom; draw it with the same command again, and it goes on."
         )
-    return _manifest(folder, read_table(folder / MANIFEST_FILE).to_dict("records"))
+    return _manifest(folder, read_table(folder / MANIFEST_FILE))
 
 
 def plan_jobs(counts: dict[str, int], *, seed: int) -> list[Job]:
@@ -186,8 +205,8 @@ def _check_folder(folder: Path, parameters: dict[str, object]) -> None:
     for name, value in parameters.items():
         if found.get(name) != value:
             raise DataError(
-                f"{folder} holds a phantom of {name} = {found.get(name)}, not {value}; give another folder, delete "
-                "this one, or ask for the same."
+                f"{folder} holds a phantom of {name} = {found.get(name)}, not {value}; give another folder, "
+                "delete this one, or ask for the same."
             )
 
 
@@ -208,7 +227,7 @@ def _write_one(job: Job, *, folder: Path, size: int, seed: int, site_coupling: f
     photo_path, mask_path = (folder / f"images/{job.index:06d}.jpg", folder / f"masks/{job.index:06d}.png")
     who = draw_who(seed, job.subject, lesion=job.lesion, site_coupling=site_coupling)
     if photo_path.is_file() and mask_path.is_file():
-        mask = cv2.imread(str(mask_path), cv2.IMREAD_GRAYSCALE)
+        mask = read_photo(mask_path).image_rgb[..., 0]
     else:
         photo = draw_photo(
             seed, job.index, subject=job.subject, lesion=job.lesion, size=size, site_coupling=site_coupling
@@ -236,7 +255,7 @@ def _write(path: Path, picture: np.ndarray, options: list[int]) -> None:
         temporary.write_bytes(data.tobytes())
 
 
-def _manifest(folder: Path, rows: list[dict[str, object]]) -> Manifest:
+def _manifest(folder: Path, rows: pd.DataFrame | list[dict[str, object]]) -> Manifest:
     return Manifest.from_rows(
         "phantom",
         rows,
@@ -278,11 +297,14 @@ def main() -> None:
             write_capture_sheet(options.capture_sheet, seed=options.seed)
         return
     manifest = write_phantom(
-        options.out, n_photos=options.n_photos, size=options.size, seed=options.seed, site_coupling=options.site_coupling
-    )  # fmt: skip
-    print(
-        f"{options.out}: {len(manifest)} synthetic photos of {manifest.table['group'].nunique()} synthetic patients"
+        options.out,
+        n_photos=options.n_photos,
+        size=options.size,
+        seed=options.seed,
+        site_coupling=options.site_coupling,
     )
+    patients = manifest.table["group"].nunique()
+    print(f"{options.out}: {len(manifest)} synthetic photos of {patients} synthetic patients")
     print("  " + ", ".join(f"{label} {n}" for label, n in manifest.counts().items()))
 
 

@@ -14,19 +14,20 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_fields import banks, crop, ramp
+from training.data.datasets.phantom_fields import banks, crop
 
-CANVAS_PX = 192
-UNIT_PX = 60.0
+CANVAS_PX = 168
+UNIT_PX = 52.0
 """A lesion of radius 1 in pixels."""
 PLANES = ("melanin", "blood", "height", "gloss", "smooth", "bald", "cover", "depigment")
 
+WHOLE = (slice(None), slice(None))
 Colour = tuple[float, float, float]
 
 
 @dataclass
 class Canvas:
-    """Planes are (192, 192) float32 and made when first asked for.
+    """Planes are (168, 168) float32 and made when first asked for.
 
     melanin, blood: units to add (phantom_skin); height in pixels of the canvas; gloss 0 to 1 (wet); smooth 0 to 1
     (the skin's own relief is stretched away); bald 0 to 1 (hairs gone); cover 0 to 1 (opacity of `cover_rgb`);
@@ -59,12 +60,9 @@ class Canvas:
         np.maximum(self.mask[window], mask, out=self.mask[window])
 
 
-WHOLE = (slice(None), slice(None))
-
-
 @lru_cache(maxsize=1)
 def grid() -> tuple[np.ndarray, np.ndarray]:
-    """u (right) and v (down) in units of a lesion's radius: (1, 192) and (192, 1) float32."""
+    """u (right) and v (down) in units of a lesion's radius: (1, 168) and (168, 1) float32."""
     ticks = ((np.arange(CANVAS_PX) - (CANVAS_PX - 1) / 2) / UNIT_PX).astype(np.float32)
     return ticks[None], ticks[:, None]
 
@@ -82,24 +80,26 @@ def oval(
     aspect: tuple[float, float] = (0.6, 1.0),
     rough: float = 0.12,
     fray: float = 0.0,
+    window: tuple[slice, slice] = WHOLE,
 ) -> np.ndarray:
-    """Distance from the centre of an irregular oval in its own radii: (192, 192) float32, 1 on the outline.
+    """Distance from the centre of an irregular oval in its own radii: (168, 168) float32, 1 on the outline.
 
     Args:
         aspect: range of the short axis over the long one.
         rough: how far the outline strays at large, in radii.
         fray: how far it strays in detail.
+        window: the part of the canvas that is wanted.
     """
-    u, v = grid()
+    u, v = grid()[0][:, window[1]], grid()[1][window[0]]
     angle, ratio = rng.uniform(0, math.pi), rng.uniform(*aspect)
     c, s = np.float32(math.cos(angle) / radius), np.float32(math.sin(angle) / radius)
     du, dv = u - np.float32(centre[0]), v - np.float32(centre[1])
     along, across = c * du + s * dv, (c * dv - s * du) * np.float32(1 / ratio)
     rho = cv2.sqrt(along * along + across * across)
     if rough:
-        rho += noise(rng, "broad" if radius > 0.5 else "mid") * np.float32(rough)
+        rho += noise(rng, "broad" if radius > 0.5 else "mid")[window] * np.float32(rough)
     if fray:
-        rho += noise(rng, "fine") * np.float32(fray)
+        rho += noise(rng, "fine")[window] * np.float32(fray)
     return rho
 
 
@@ -113,6 +113,16 @@ def disc(centre: tuple[float, float], radius: float, reach: float) -> tuple[tupl
     y = ((np.arange(y0, max(y1, y0 + 1)) - cy) / r).astype(np.float32)
     window = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
     return window, np.sqrt(x[None] ** 2 + y[:, None] ** 2)
+
+
+def around(centre: tuple[float, float], radius: float) -> tuple[slice, slice]:
+    """The window of the canvas within `radius` of a centre, at least one pixel."""
+    middle, reach = (CANVAS_PX - 1) / 2, radius * UNIT_PX
+    low = [min(CANVAS_PX - 1, max(0, int(c * UNIT_PX + middle - reach))) for c in centre]
+    high = [
+        max(low[i] + 1, min(CANVAS_PX, int(c * UNIT_PX + middle + reach) + 2)) for i, c in enumerate(centre)
+    ]
+    return slice(low[1], high[1]), slice(low[0], high[0])
 
 
 def scatter(
@@ -142,7 +152,7 @@ def blend(low: Colour, high: Colour, share: np.ndarray) -> np.ndarray:
 
 
 def vessels(rng: np.random.Generator, n: int, radius: float) -> np.ndarray:
-    """Branching, tapering vessels that run in from the rim (telangiectasia): (192, 192) float32 in [0, 1]."""
+    """Branching, tapering vessels that run in from the rim (telangiectasia): (168, 168) float32 in [0, 1]."""
     picture = np.zeros((CANVAS_PX, CANVAS_PX), np.uint8)
     middle = CANVAS_PX / 2
     for _ in range(n):
@@ -154,9 +164,6 @@ def vessels(rng: np.random.Generator, n: int, radius: float) -> np.ndarray:
             run = radius * UNIT_PX * rng.uniform(0.06, 0.11)
             points = np.stack([x + np.cumsum(np.cos(turns)) * run, y + np.cumsum(np.sin(turns)) * run], 1)
             line = np.round(points * 16).astype(np.int32)
-            cv2.polylines(picture, [line], False, 255, 2 - branch, cv2.LINE_AA, 4)
+            cv2.polylines(picture, [line], False, 255, 1, cv2.LINE_AA, 4)
             x, y = points[3]
     return picture.astype(np.float32) * np.float32(1 / 255)
-
-
-__all__ = ["CANVAS_PX", "UNIT_PX", "WHOLE", "Canvas", "Colour", "blend", "disc", "grid", "noise", "oval", "ramp", "scatter", "vessels"]  # fmt: skip

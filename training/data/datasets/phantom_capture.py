@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_fields import banks, ramp
+from training.data.datasets.phantom_fields import GRAIN_SIGMA, banks, ramp
 from training.errors import DataError
 
 DISPLAY_GAMMA = 2.2
@@ -118,11 +118,11 @@ def draw_capture(rng: np.random.Generator) -> Capture:
     )
 
 
-def light_ev(capture: Capture, size: int, rng: np.random.Generator) -> np.ndarray | float:
-    """Illumination over the frame in natural-log units: (size, size) float32, or one number where it is even."""
-    x = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+def light_field(capture: Capture, side: int, rng: np.random.Generator) -> np.ndarray | float:
+    """Illumination over the frame in natural-log units: (side, side) float32, or 0 where it is even."""
+    x = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     angle = math.radians(capture.light_deg)
-    side, turn, start = rng.uniform(0, 2 * math.pi), rng.normal(0, 0.6), rng.uniform(-0.15, 0.25)
+    turn, start, shade_side = rng.normal(0, 0.6), rng.uniform(-0.15, 0.25), rng.uniform(0, 2 * math.pi)
     field: np.ndarray | float = 0.0
     if capture.gradient_ev:
         slope = np.float32(capture.gradient_ev * math.log(2) / (abs(math.cos(angle)) + abs(math.sin(angle))))
@@ -130,12 +130,18 @@ def light_ev(capture: Capture, size: int, rng: np.random.Generator) -> np.ndarra
             slope * np.float32(math.cos(angle)) * x[None] + slope * np.float32(math.sin(angle)) * x[:, None]
         )
     if capture.shadow:
-        across = np.float32(math.cos(side)) * x[None] + np.float32(math.sin(side)) * x[:, None]
+        across = np.float32(math.cos(shade_side)) * x[None] + np.float32(math.sin(shade_side)) * x[:, None]
         across = across + np.float32(turn) * (x * x)[None]
         field = field + np.float32(math.log(max(1 - capture.shadow, 1e-3))) * ramp(
             across, start, start + 0.09
         )
     return field
+
+
+def gains(capture: Capture) -> tuple[float, float, float]:
+    """What exposure and white balance multiply linear R, G and B by."""
+    red, blue = capture.white_balance_ev
+    return 2 ** (capture.ev + red), 2**capture.ev, 2 ** (capture.ev + blue)
 
 
 def glare_light(capture: Capture, relief: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -152,10 +158,10 @@ def glare_light(capture: Capture, relief: np.ndarray, rng: np.random.Generator) 
 
 
 def apply_capture(linear_rgb: np.ndarray, capture: Capture, rng: np.random.Generator) -> np.ndarray:
-    """Optics and sensor: what the phone stores of the light that reaches it.
+    """Lens and sensor: what the phone stores of the light that reaches it.
 
     Args:
-        linear_rgb: (size, size, 3) float32, linear RGB, 1 = full scale at ev 0, illumination already on it.
+        linear_rgb: (size, size, 3) float32, linear RGB, 1 = full scale, illumination and `gains` already on it.
 
     Returns:
         (size, size, 3) uint8, RGB.
@@ -167,27 +173,26 @@ def apply_capture(linear_rgb: np.ndarray, capture: Capture, rng: np.random.Gener
         reach = 2 * math.ceil(2.5 * sigma) + 1
         light = cv2.GaussianBlur(light, (reach, reach), sigma, borderType=cv2.BORDER_REPLICATE)
     if capture.motion_blur * size > 0.7:
-        light = cv2.filter2D(
-            light,
-            -1,
-            _streak(capture.motion_blur * size, capture.motion_deg),
-            borderType=cv2.BORDER_REPLICATE,
-        )
-    red, blue = capture.white_balance_ev
-    exponent = np.float32(capture.gamma / DISPLAY_GAMMA)
-    gain = np.array([2 ** (capture.ev + red), 2**capture.ev, 2 ** (capture.ev + blue)], np.float32)
-    stored = np.log(np.maximum(light, np.float32(1e-4)))
-    stored *= exponent
-    stored += exponent * np.log(gain) + np.float32(math.log(255))
-    np.exp(stored, out=stored)
+        streak = _streak(capture.motion_blur * size, capture.motion_deg)
+        light = cv2.filter2D(light, -1, streak, borderType=cv2.BORDER_REPLICATE)
+    sensed = cv2.addWeighted(light, 65535, light, 0, 0, dtype=cv2.CV_16U)
+    stored = cv2.LUT(sensed, _tone_curve(capture.gamma))
     if capture.noise_sigma:
-        grain = banks().grain
+        grain, strength = banks().grain, 255 * capture.noise_sigma / GRAIN_SIGMA
         if size > grain.shape[0]:
             grain = np.tile(grain, (-(-size // grain.shape[0]),) * 2 + (1,))
         y, x = rng.integers(0, grain.shape[0] - size + 1, 2)
-        np.minimum(stored, np.float32(255), out=stored)
-        stored = cv2.scaleAdd(grain[y : y + size, x : x + size], 255 * capture.noise_sigma, stored)
-    return cv2.convertScaleAbs(np.maximum(stored, 0, out=stored))
+        stored = cv2.addWeighted(stored, 1.0, grain[y : y + size, x : x + size], strength, -128 * strength)
+    return stored
+
+
+def _tone_curve(gamma: float) -> np.ndarray:
+    """Linear 16 bits to stored 8 bits: (65536,) uint8."""
+    curve = cv2.pow(_LINEAR_16, gamma / DISPLAY_GAMMA)
+    return cv2.convertScaleAbs(curve, alpha=255).reshape(-1)
+
+
+_LINEAR_16 = np.linspace(0, 1, 65536, dtype=np.float32)[None]
 
 
 def _streak(length_px: float, degrees: float) -> np.ndarray:

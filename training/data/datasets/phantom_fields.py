@@ -18,24 +18,29 @@ BANK_PX = 512
 RELIEF_PX = 1024
 """Side of the skin-relief and hair banks."""
 NO_HAIR = 255
+GRAIN_SIGMA = 32.0
 
 
 @dataclass(frozen=True)
 class Banks:
-    """noise: name -> (512, 512) float32, mean 0, variance 1; `broad`, `mid`, `fine` by size of their features.
+    """noise: name -> (1024, 1024) float32, four copies of a tile, mean 0, variance 1; `broad`, `mid` and
+        `fine` by the size of their features.
     cell_edge: (512, 512) float32 in [0, 1], 0 on the border between two cells.
     cell_value: (512, 512) float32 in [0, 1], one number a cell.
-    relief: name -> (1024, 1024) uint8, height of the skin's surface, 128 = mean.
+    relief: name -> two (1024, 1024) uint8, height of the skin's surface, 128 = mean, and the same turned by 90
+        degrees; four copies of a 512-pixel tile.
     scalp_hair, body_hair: (1024, 1024) uint8, the rank of the topmost strand (strands of low rank lie on top,
         so those below a rank are what a hair density of rank / 255 shows), 255 where there is none.
-    grain: (768, 768, 3) float32, the sensor's noise, mean 0, variance 1.
+    scalp_tone: (1024, 1024) uint8, how light each strand of scalp_hair is.
+    grain: (768, 768, 3) uint8, the sensor's noise, mean 128, standard deviation GRAIN_SIGMA.
     """
 
     noise: dict[str, np.ndarray]
     cell_edge: np.ndarray
     cell_value: np.ndarray
-    relief: dict[str, np.ndarray]
+    relief: dict[str, tuple[np.ndarray, np.ndarray]]
     scalp_hair: np.ndarray
+    scalp_tone: np.ndarray
     body_hair: np.ndarray
     grain: np.ndarray
 
@@ -44,15 +49,20 @@ class Banks:
 def banks() -> Banks:
     """The banks of this process, drawn at the first call (about a second)."""
     rng = np.random.default_rng(20190616)
-    noise = {name: band_noise(rng, BANK_PX, px) for name, px in (("broad", 70), ("mid", 22), ("fine", 6))}
+    noise = {
+        name: _tiled(band_noise(rng, BANK_PX, px)) for name, px in (("broad", 70), ("mid", 22), ("fine", 6))
+    }
     edge, value = cells(rng, BANK_PX, 26)
+    scalp_hair, scalp_tone = _strands(rng, 4000, length_px=420, wave=0.16, spread=0.09, width_px=(2, 4))
+    body_hair, _ = _strands(rng, 2600, length_px=70, wave=0.45, spread=0.35, width_px=(2, 2))
     return Banks(
         noise=noise,
         cell_edge=edge,
         cell_value=value,
         relief=_reliefs(rng),
-        scalp_hair=_strands(rng, 5200, length_px=420, wave=0.10, spread=0.07, thickness=(1, 2)),
-        body_hair=_strands(rng, 2600, length_px=70, wave=0.9, spread=0.40, thickness=(1, 1)),
+        scalp_hair=scalp_hair,
+        scalp_tone=scalp_tone,
+        body_hair=body_hair,
         grain=_grain(rng),
     )
 
@@ -75,45 +85,49 @@ def cells(
         (side, side) float32.
     """
     columns, rows = max(2, round(side / cell_px / stretch)), max(2, round(side / cell_px))
-    jitter, number = rng.random((rows, columns, 2), np.float32), rng.random((rows, columns), np.float32)
-    y, x = np.meshgrid(np.arange(side) * rows / side, np.arange(side) * columns / side, indexing="ij")
-    row, column = y.astype(int), x.astype(int)
+    jitter, number = rng.random((2, rows, columns), np.float32), rng.random((rows, columns), np.float32)
+    y = (np.arange(side) * rows / side).astype(np.float32)
+    x = (np.arange(side) * columns / side).astype(np.float32)
     first, second = np.full((side, side), 9.0, np.float32), np.full((side, side), 9.0, np.float32)
     value = np.zeros((side, side), np.float32)
     for down in (-1, 0, 1):
         for right in (-1, 0, 1):
-            r, c = (row + down) % rows, (column + right) % columns
-            point = jitter[r, c]
-            distance = np.hypot(row + down + point[..., 1] - y, column + right + point[..., 0] - x)
-            nearer = distance < first
-            second = np.where(nearer, first, np.minimum(second, distance))
-            value = np.where(nearer, number[r, c], value)
-            first = np.where(nearer, distance, first)
-    return np.clip(second - first, 0, 1).astype(np.float32), value.astype(np.float32)
+            row, column = y.astype(int) + down, x.astype(int) + right
+            at = np.ix_(row % rows, column % columns)
+            dx = jitter[0][at] + (column - x).astype(np.float32)[None]
+            dy = jitter[1][at] + (row - y).astype(np.float32)[:, None]
+            distance = cv2.sqrt(dx * dx + dy * dy)
+            np.copyto(value, number[at], where=distance < first)
+            second = np.minimum(second, np.maximum(first, distance))
+            first = np.minimum(first, distance)
+    return np.clip(second - first, 0, 1), value
 
 
-def _reliefs(rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _reliefs(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Skin surfaces: `fine` (back, abdomen), `glyphic` (hand, foot), `creased` (neck), `porous` (face)."""
-    fine_noise, mid_noise = band_noise(rng, RELIEF_PX, 4), band_noise(rng, RELIEF_PX, 16)
+    grit, lumps, pits = (band_noise(rng, BANK_PX, px) for px in (4, 16, 7))
 
     def furrows(cell_px: float, stretch: float = 1.0) -> np.ndarray:
-        edge, value = cells(rng, RELIEF_PX, cell_px, stretch=stretch)
-        return np.minimum(edge * 2.2, 1) + 0.25 * value
+        edge, value = cells(rng, BANK_PX, cell_px, stretch=stretch)
+        return np.minimum(edge * 2.2, 1) + np.float32(0.25) * value
 
-    pores = np.zeros((RELIEF_PX, RELIEF_PX), np.float32)
-    for x, y, r in zip(*rng.uniform(0, RELIEF_PX * 16, (2, 9000)), rng.uniform(14, 34, 9000), strict=True):
-        cv2.circle(pores, (int(x), int(y)), int(r), 1.0, -1, cv2.LINE_AA, 4)
-    pores = cv2.GaussianBlur(pores, (0, 0), 0.9)
+    small = furrows(8)
     surfaces = {
-        "fine": 0.9 * furrows(9, 1.3) + 0.22 * fine_noise + 0.25 * mid_noise,
-        "glyphic": 1.3 * furrows(17, 1.5) + 0.6 * furrows(8) + 0.15 * fine_noise + 0.2 * mid_noise,
-        "creased": 1.1 * furrows(22, 4.0) + 0.6 * furrows(9, 1.5) + 0.2 * fine_noise + 0.25 * mid_noise,
-        "porous": -1.6 * pores + 0.35 * furrows(8) + 0.22 * fine_noise + 0.35 * mid_noise,
+        "fine": 0.8 * furrows(9, 1.3) + 0.22 * grit + 0.30 * lumps,
+        "glyphic": 1.2 * furrows(17, 1.5) + 0.6 * small + 0.15 * grit + 0.25 * lumps,
+        "creased": 1.0 * furrows(22, 4.0) + 0.6 * furrows(9, 1.5) + 0.2 * grit + 0.30 * lumps,
+        "porous": -1.5 * ramp(pits, 1.25, 2.0) + 0.30 * small + 0.20 * grit + 0.40 * lumps,
     }
-    return {
-        name: np.clip(128 + 40 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
-        for name, field in surfaces.items()
-    }
+    reliefs = {}
+    for name, field in surfaces.items():
+        height = np.clip(128 + 40 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
+        reliefs[name] = (_tiled(height), _tiled(np.ascontiguousarray(height.T)))
+    return reliefs
+
+
+def _tiled(bank: np.ndarray) -> np.ndarray:
+    """Four copies of a tileable bank, so that any crop of its own size is one view."""
+    return np.tile(bank, (2, 2))
 
 
 def _strands(
@@ -123,10 +137,11 @@ def _strands(
     length_px: float,
     wave: float,
     spread: float,
-    thickness: tuple[int, int],
-) -> np.ndarray:
-    """Hairs that run about along +x, drawn in the order of falling rank."""
+    width_px: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hairs that run about along +x, drawn in the order of falling rank: their ranks and their tones."""
     bank = np.full((RELIEF_PX, RELIEF_PX), NO_HAIR, np.uint8)
+    tones = np.full((RELIEF_PX, RELIEF_PX), 60, np.uint8)
     steps = 10
     ranks = np.sort(rng.random(n))[::-1]
     for rank in ranks:
@@ -136,27 +151,24 @@ def _strands(
         points = np.stack(
             [start[0] + np.cumsum(np.cos(angles)) * run, start[1] + np.cumsum(np.sin(angles)) * run]
         )
-        width = int(rng.integers(thickness[0], thickness[1] + 1))
-        cv2.polylines(
-            bank, [np.round(points.T * 16).astype(np.int32)], False, int(rank * 250), width, cv2.LINE_AA, 4
-        )
-    return bank
+        width, tone = int(rng.integers(width_px[0], width_px[1] + 1)), int(rng.integers(60, 256))
+        line = [np.round(points.T * 16).astype(np.int32)]
+        cv2.polylines(bank, line, False, int(rank * 250), width, cv2.LINE_AA, 4)
+        cv2.polylines(tones, line, False, tone, width, cv2.LINE_AA, 4)
+    return bank, tones
 
 
 def _grain(rng: np.random.Generator) -> np.ndarray:
     raw = rng.standard_normal((768, 768, 3)).astype(np.float32)
     raw = 0.8 * raw + 0.6 * raw.mean(axis=2, keepdims=True) * 3**0.5
     raw = 0.75 * raw + 0.9 * cv2.GaussianBlur(raw, (3, 3), 0)
-    return (raw / raw.std()).astype(np.float32)
+    return np.clip(np.rint(128 + GRAIN_SIGMA * raw / raw.std()), 0, 255).astype(np.uint8)
 
 
 def crop(rng: np.random.Generator, bank: np.ndarray, side: int) -> np.ndarray:
-    """A (side, side) view of a bank, anywhere in it and in one of eight orientations."""
-    y, x = rng.integers(0, bank.shape[0] - side + 1), rng.integers(0, bank.shape[1] - side + 1)
-    turn = int(rng.integers(0, 8))
-    view = bank[y : y + side, x : x + side]
-    view = view[:: 1 if turn & 1 else -1, :: 1 if turn & 2 else -1]
-    return view.T if turn & 4 else view
+    """A (side, side) view of a bank, anywhere in it."""
+    y, x = (rng.random(2) * (bank.shape[0] - side + 1)).astype(int)
+    return bank[y : y + side, x : x + side]
 
 
 def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:

@@ -14,8 +14,12 @@ import cv2
 import numpy as np
 
 from training.data.datasets.phantom_canvas import (
+    CANVAS_PX,
+    UNIT_PX,
     WHOLE,
     Canvas,
+    Colour,
+    around,
     blend,
     disc,
     grid,
@@ -24,21 +28,42 @@ from training.data.datasets.phantom_canvas import (
     scatter,
     vessels,
 )
-from training.data.datasets.phantom_fields import banks, crop, ramp
+from training.data.datasets.phantom_fields import BANK_PX, banks, crop, ramp
 
 HONEY, OCHRE, BROWN, CLOT = (0.66, 0.40, 0.10), (0.45, 0.22, 0.06), (0.19, 0.075, 0.03), (0.060, 0.016, 0.012)
 SCALE, CREAM, SEROUS = (0.74, 0.64, 0.50), (0.82, 0.68, 0.36), (0.76, 0.55, 0.30)
+FLUIDS = ((0.80, 0.66, 0.46), SEROUS, (0.86, 0.76, 0.48), (0.16, 0.020, 0.030))
+"""Clear, serous, purulent, bloody."""
 GRANULATION, SLOUGH, NECROSIS = (0.40, 0.040, 0.035), (0.62, 0.46, 0.16), (0.028, 0.020, 0.017)
 
 
 def _dome(rho: np.ndarray, power: float = 0.6) -> np.ndarray:
     """1 in the middle, 0 at the rim, steeper towards it the smaller `power` is."""
-    return np.maximum(1 - rho * rho, 0) ** np.float32(power)
+    return cv2.pow(np.maximum(1 - rho * rho, 0), power)
 
 
 def _edge(rho: np.ndarray, width: float = 0.08) -> np.ndarray:
     """1 inside, 0 outside, soft over `width` radii around the outline."""
     return ramp(rho, 1 + width / 2, 1 - width / 2)
+
+
+def _cells(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """`side` pixels of the cell bank enlarged to a canvas: distance from the borders, and each cell's number."""
+    y, x = rng.integers(0, BANK_PX - side, 2)
+    window = slice(y, y + side), slice(x, x + side)
+    edge, value = banks().cell_edge[window], banks().cell_value[window]
+    whole = (CANVAS_PX, CANVAS_PX)
+    return cv2.resize(edge, whole, interpolation=cv2.INTER_LINEAR), cv2.resize(
+        value, whole, interpolation=cv2.INTER_NEAREST
+    )
+
+
+def _rgb(colour: Colour) -> np.ndarray:
+    return np.asarray(colour, np.float32)
+
+
+def _dim(colour: Colour, share: float) -> Colour:
+    return colour[0] * share, colour[1] * share, colour[2] * share
 
 
 def _acne(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -70,7 +95,7 @@ def _acne(rng: np.random.Generator, canvas: Canvas) -> None:
         blood[window] += np.float32(angry) * np.exp(-0.9 * rho**3) + np.float32(0.35 * angry) * ramp(
             rho, 2.2, 0.8
         )
-        height[window] += np.float32(radius * 60 * rng.uniform(0.45, 0.75)) * np.exp(-1.5 * rho * rho)
+        height[window] += np.float32(radius * UNIT_PX * rng.uniform(0.45, 0.75)) * np.exp(-1.5 * rho * rho)
         canvas.plane("smooth")[window] += inside * np.float32(0.7)
         canvas.plane("gloss")[window] += inside * np.float32(rng.uniform(0.1, 0.45))
         if kind == 1:
@@ -83,7 +108,7 @@ def _alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
     """Smooth round bald patches in dense hair, broken exclamation-mark hairs at the rim."""
     n = int(rng.choice((1, 2, 3), p=(0.62, 0.26, 0.12)))
     radii = np.array([1.0, *rng.uniform(0.3, 0.6, n - 1)])
-    rho = oval(rng, radius=1.0 if n == 1 else 0.75, rough=0.14, fray=0.02)
+    rho = oval(rng, radius=1.0 if n == 1 else 0.75, aspect=(0.72, 1.0), rough=0.07, fray=0.015)
     for radius in radii[1:]:
         angle = rng.uniform(0, 2 * math.pi)
         other = oval(
@@ -98,7 +123,6 @@ def _alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
     canvas.plane("gloss")[:] = skin * np.float32(rng.uniform(0.05, 0.30))
     canvas.plane("smooth")[:] = skin * np.float32(rng.uniform(0.2, 0.8))
     canvas.mark(WHOLE, _edge(rho))
-    u, v = grid()
     for _ in range(int(rng.integers(8, 40))):
         x, y = rng.uniform(-1, 1, 2)
         window, near = disc((x, y), rng.uniform(0.012, 0.022), 1.6)
@@ -111,38 +135,37 @@ def _blister(rng: np.random.Generator, canvas: Canvas) -> None:
     """Tense translucent domes full of fluid, with a rim and a highlight, on a red base; some collapsed."""
     n = int(rng.choice((1, 2, 3, 4, 6, 8), p=(0.34, 0.2, 0.16, 0.12, 0.10, 0.08)))
     radii = np.sort(rng.uniform(0.22, 0.5, n))[::-1] if n > 1 else np.array([1.0])
-    fluid = ((0.80, 0.66, 0.46), SEROUS, (0.86, 0.76, 0.48), (0.16, 0.020, 0.030))[int(rng.choice(4, p=(0.4, 0.3, 0.15, 0.15)))]  # fmt: skip
+    fluid = FLUIDS[int(rng.choice(4, p=(0.4, 0.3, 0.15, 0.15)))]
     light = rng.uniform(0, 2 * math.pi)
-    u, v = grid()
-    blood, height, angry = canvas.plane("blood"), canvas.plane("height"), rng.uniform(0.3, 1.3)
+    blood, height, angry = canvas.plane("blood"), canvas.plane("height"), rng.uniform(0.4, 1.4)
+    smooth, gloss = canvas.plane("smooth"), canvas.plane("gloss")
+    mid, fine = noise(rng, "mid"), noise(rng, "fine")
+    spread, veil = 0.8 if n > 1 else 0.0, math.exp(-0.22 * canvas.skin_melanin)
     for radius, centre in zip(
-        radii, scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.85, radii=radii), strict=True
+        radii.tolist(), scatter(rng, n, spread=spread, gap=0.85, radii=radii), strict=True
     ):
-        rho = oval(rng, centre=centre, radius=float(radius), aspect=(0.72, 1.0), rough=0.05)
+        at = around(centre, 1.9 * radius)
+        rho = oval(rng, centre=centre, radius=radius, aspect=(0.72, 1.0), rough=0.05, window=at)
         inside, slack = _edge(rho, 0.07), rng.random() < 0.25
-        halo = ramp(rho + noise(rng, "mid") * np.float32(0.08), 1.65, 0.95) * (1 - inside)
-        np.maximum(blood, halo * np.float32(angry), out=blood)
-        roof = _dome(rho, 0.45) * np.float32(radius * 60 * (0.22 if slack else rng.uniform(0.34, 0.5)))
+        halo = ramp(rho + mid[at] * np.float32(0.08), 1.65, 0.95) * (1 - np.float32(0.65) * inside)
+        np.maximum(blood[at], halo * np.float32(angry), out=blood[at])
+        roof = _dome(rho, 0.45) * np.float32(radius * UNIT_PX * (0.15 if slack else rng.uniform(0.22, 0.38)))
         if slack:
-            roof += inside * (noise(rng, "mid") * np.float32(1.6) + noise(rng, "fine") * np.float32(0.4))
-        np.maximum(height, roof, out=height)
-        across = (
-            np.float32(math.cos(light)) * (u - centre[0]) + np.float32(math.sin(light)) * (v - centre[1])
-        ) / radius
-        depth = np.clip(0.5 + 0.45 * across, 0, 1).astype(np.float32)
+            roof += inside * (mid[at] * np.float32(0.9) + fine[at] * np.float32(0.12))
+        np.maximum(height[at], roof, out=height[at])
+        u, v = grid()[0][:, at[1]] - np.float32(centre[0]), grid()[1][at[0]] - np.float32(centre[1])
+        across = np.float32(math.cos(light) / radius) * u + np.float32(math.sin(light) / radius) * v
         rim = np.exp(-(((rho - 0.95) / 0.07) ** 2))
-        shaded = blend(tuple(0.55 * c for c in fluid), fluid, depth)  # type: ignore[arg-type]
-        canvas.lay(WHOLE, inside * np.float32(rng.uniform(0.45, 0.75)) * (1 - 0.35 * rim), shaded)
-        blood += rim * np.float32(0.5)
-        canvas.plane("smooth")[:] = np.maximum(canvas.plane("smooth"), inside * np.float32(0.95))
-        canvas.plane("gloss")[:] = np.maximum(
-            canvas.plane("gloss"), inside * np.float32(0.35 if slack else 0.95)
-        )
-        canvas.mark(WHOLE, inside)
+        shaded = blend(_dim(fluid, 0.5 * veil), _dim(fluid, veil), 0.5 + 0.5 * across)
+        canvas.lay(at, inside * np.float32(rng.uniform(0.18, 0.42)) * (1 - 0.5 * rim), shaded)
+        blood[at] += rim * np.float32(0.5)
+        np.maximum(smooth[at], inside * np.float32(0.95), out=smooth[at])
+        np.maximum(gloss[at], inside * np.float32(0.25 if slack else 0.9), out=gloss[at])
+        canvas.mark(at, inside)
         if slack and rng.random() < 0.6:
-            raw = ramp(oval(rng, centre=centre, radius=float(radius) * 0.7, rough=0.25), 1.0, 0.85)
-            canvas.lay(WHOLE, raw * np.float32(0.85), (0.46, 0.075, 0.06))
-            height -= raw * np.float32(radius * 8)
+            raw = ramp(oval(rng, centre=centre, radius=radius * 0.7, rough=0.25, window=at), 1.0, 0.85)
+            canvas.lay(at, raw * np.float32(0.85), (0.46, 0.075, 0.06))
+            height[at] -= raw * np.float32(radius * 8)
 
 
 def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -153,11 +176,7 @@ def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.25, 0.5)
         other = oval(rng, centre=(0.75 * math.cos(angle), 0.75 * math.sin(angle)), radius=radius, rough=0.3)
         rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
-    y, x = rng.integers(0, 512 - 192, 2)
-    window = slice(y, y + 192), slice(x, x + 192)
-    edge, value = banks().cell_edge[window], banks().cell_value[window]
-    if rng.random() < 0.5:
-        edge, value = (cv2.resize(a[:120, :120], (192, 192)) for a in (edge, value))
+    edge, value = _cells(rng, int(rng.integers(100, CANVAS_PX)))
     mid, fine = noise(rng, "mid"), noise(rng, "fine")
     halo = ramp(rho + mid * np.float32(0.06), 1.55, 0.9)
     canvas.plane("blood")[:] = halo * np.float32(rng.uniform(0.35, 1.2))
@@ -166,17 +185,19 @@ def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
     ripe = rng.normal((0.40, 0.25, 0.0), 0.35)
     share = value * np.float32(0.5) + mid * np.float32(0.22) + np.float32(0.3)
     colour = blend(HONEY, OCHRE, share + np.float32(ripe[0]))
-    colour += np.clip(share - np.float32(0.45 - ripe[1]), 0, 1)[..., None] * (np.float32(BROWN) - colour)
+    colour += np.clip(share - np.float32(0.45 - ripe[1]), 0, 1)[..., None] * (_rgb(BROWN) - colour)
     clotted = ramp(noise(rng, "mid") + np.float32(ripe[2]), 0.9, 1.4)
-    colour += clotted[..., None] * (np.float32(CLOT) - colour)
+    colour += clotted[..., None] * (_rgb(CLOT) - colour)
     scale = np.exp(-(((rho + value * np.float32(0.22) - 1.04) / 0.07) ** 2)) * np.float32(
         rng.uniform(0.0, 0.9)
     )
-    colour += scale[..., None] * (np.float32(SCALE) - colour)
+    colour += scale[..., None] * (_rgb(SCALE) - colour)
     canvas.lay(WHOLE, ramp(rho, 1.02, 0.94) * np.float32(0.75), (0.36, 0.055, 0.040))
     canvas.lay(WHOLE, plate * crack, colour * (1 + np.float32(0.10) * fine)[..., None])
-    canvas.plane("height")[:] = plate * crack * (3.5 + 4 * value + mid) + fine * plate * np.float32(0.7)
-    canvas.plane("gloss")[:] = plate * np.float32(rng.uniform(0.02, 0.45))
+    canvas.plane("height")[:] = plate * crack * (2.5 + 3.0 * value + 0.6 * mid) + fine * plate * np.float32(
+        0.25
+    )
+    canvas.plane("gloss")[:] = plate * np.float32(rng.uniform(0.02, 0.3))
     canvas.plane("smooth")[:] = plate
     canvas.mark(WHOLE, ramp(rho, 1.06, 0.98))
 
@@ -197,7 +218,8 @@ def _erythema(rng: np.random.Generator, canvas: Canvas) -> None:
         red *= 1 + mid * np.float32(0.16) + fine * np.float32(0.05)
     np.maximum(red, 0, out=red)
     canvas.plane("blood")[:] = red * np.float32(rng.uniform(0.45, 1.5))
-    canvas.plane("melanin")[:] = red * np.float32(rng.choice((0.0, 0.15, 0.4), p=(0.6, 0.25, 0.15)) * (0.5 + canvas.skin_melanin))  # fmt: skip
+    stain = rng.choice((0.0, 0.15, 0.4), p=(0.6, 0.25, 0.15))
+    canvas.plane("melanin")[:] = red * np.float32(stain * (0.5 + canvas.skin_melanin))
     canvas.plane("height")[:] = red * np.float32(rng.uniform(0, 1.2))
     canvas.mark(WHOLE, ramp(red, 0.30, 0.46) if form != 2 else ramp(rho, 1.1, 1.0))
 
@@ -206,7 +228,7 @@ def _leukoderma(rng: np.random.Generator, canvas: Canvas) -> None:
     """Milk-white patches with sharp scalloped borders, a darker margin, islands of pigment coming back."""
     n = int(rng.integers(2, 9))
     bend = noise(rng, "mid") * np.float32(0.05) + noise(rng, "broad") * np.float32(0.06)
-    level = np.full((192, 192), 9.0, np.float32)
+    level = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
     reach = rng.uniform(0.3, 0.75)
     for _ in range(n):
         x, y = np.clip(rng.normal(0, 0.5, 2), -1, 1) * reach
@@ -237,7 +259,7 @@ def _p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
     if form == 2:
         n = int(rng.integers(5, 16))
         radii = rng.uniform(0.08, 0.26, n)
-        brown = np.zeros((192, 192), np.float32)
+        brown: np.ndarray = np.zeros((CANVAS_PX, CANVAS_PX), np.float32)
         for radius, centre in zip(radii, scatter(rng, n, spread=0.95, gap=1.1, radii=radii), strict=True):
             window, rho = disc(centre, radius, 1.6)
             rho = rho + mid[window] * np.float32(0.14)
@@ -248,8 +270,7 @@ def _p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
         brown = _edge(rho + mid * np.float32(0.04), soft)
     shape = ramp(brown, 0.25, 0.5)
     if form == 0:
-        y, x = rng.integers(0, 512 - 64, 2)
-        net = cv2.resize(banks().cell_edge[y : y + 64, x : x + 64], (192, 192)) if rng.random() < 0.5 else banks().cell_edge[y : y + 64, x : x + 64].repeat(3, 0).repeat(3, 1)  # fmt: skip
+        net = _cells(rng, int(rng.integers(60, 110)))[0]
         brown = brown * (1 + np.float32(0.22) * mid + np.float32(rng.uniform(0.1, 0.5)) * (0.35 - net))
         brown += shape * ramp(noise(rng, "mid"), 0.6, 1.5) * np.float32(rng.uniform(0, 0.9))
     else:
@@ -267,18 +288,19 @@ def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
     form = int(rng.choice(4, p=(0.36, 0.24, 0.22, 0.18)))
     lobes = int(rng.choice((1, 2, 3, 5), p=(0.5, 0.2, 0.15, 0.15)))
     rho = oval(rng, radius=0.95 if lobes == 1 else 0.75, aspect=(0.7, 1.0), rough=0.10)
-    lift = rng.uniform(0.28, 0.6)
-    height = _dome(rho, rng.uniform(0.5, 0.9)) * np.float32(60 * lift)
+    lift = rng.uniform(0.22, 0.5)
+    height = _dome(rho, rng.uniform(0.5, 0.9)) * np.float32(UNIT_PX * lift)
     for _ in range(lobes - 1):
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.55)
-        other = oval(rng, centre=(0.5 * math.cos(angle), 0.5 * math.sin(angle)), radius=radius, aspect=(0.75, 1), rough=0.06)  # fmt: skip
-        height = np.maximum(height, _dome(other, 0.6) * np.float32(60 * lift * radius * 1.7))
+        centre = 0.5 * math.cos(angle), 0.5 * math.sin(angle)
+        other = oval(rng, centre=centre, radius=radius, aspect=(0.75, 1), rough=0.06)
+        height = np.maximum(height, _dome(other, 0.6) * np.float32(UNIT_PX * lift * radius * 1.7))
         rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
     inside, mid, fine = _edge(rho, 0.10), noise(rng, "mid"), noise(rng, "fine")
-    height += inside * (mid * np.float32(0.7) + fine * np.float32(rng.uniform(0.05, 0.3)))
+    height += inside * (mid * np.float32(0.5) + fine * np.float32(rng.uniform(0.03, 0.14)))
     blood, melanin = canvas.plane("blood"), canvas.plane("melanin")
     blood += ramp(rho, 1.5, 0.95) * np.float32(rng.uniform(0.0, 0.4))
-    gloss, smooth = rng.uniform(0.25, 0.75), rng.uniform(0.6, 0.95)
+    gloss, smooth = rng.uniform(0.15, 0.6), rng.uniform(0.6, 0.95)
     if form == 0:
         canvas.plane("depigment")[:] = inside * np.float32(rng.uniform(0.2, 0.6))
         blood += inside * (np.float32(rng.uniform(0.10, 0.6)) + np.float32(0.1) * mid)
@@ -289,8 +311,7 @@ def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
         melanin += inside * np.maximum(np.float32(rng.uniform(2.0, 5.0)) + np.float32(0.7) * mid, 0.3)
         blood += inside * np.float32(rng.uniform(0.2, 1.0))
     else:
-        y, x = rng.integers(0, 512 - 96, 2)
-        warts = cv2.resize(banks().cell_edge[y : y + 96, x : x + 96], (192, 192))
+        warts = _cells(rng, 96)[0]
         height += inside * warts * np.float32(rng.uniform(2, 4.5))
         melanin += inside * (np.float32(rng.uniform(0.4, 2.2)) + np.float32(0.5) * (1 - warts))
         canvas.lay(
@@ -298,7 +319,7 @@ def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
         )
         gloss, smooth = rng.uniform(0.02, 0.2), 0.9
     if rng.random() < 0.28 and form != 3:
-        pit = oval(rng, centre=tuple(rng.uniform(-0.15, 0.15, 2)), radius=rng.uniform(0.25, 0.55), rough=0.2)  # type: ignore[arg-type]
+        pit = oval(rng, centre=tuple(rng.uniform(-0.15, 0.15, 2)), radius=rng.uniform(0.25, 0.55), rough=0.2)
         hollow = ramp(pit, 1.1, 0.75)
         height *= 1 - np.float32(0.45) * hollow
         colour = blend((0.38, 0.05, 0.04), BROWN if rng.random() < 0.5 else CLOT, 0.5 + 0.5 * mid)
@@ -318,21 +339,21 @@ def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
     heap = rng.uniform(1.5, 9)
     height = np.exp(-(((rho - 1.12) / rng.uniform(0.10, 0.2)) ** 2)) * np.float32(heap)
     height -= ramp(rho, 1.02, rng.uniform(0.6, 0.85)) * np.float32(rng.uniform(5, 13))
-    height += bed * (mid * np.float32(1.3) + fine * np.float32(0.7))
-    colour = blend(GRANULATION, tuple(1.35 * c for c in GRANULATION), 0.5 + 0.4 * fine)  # type: ignore[arg-type]
+    height += bed * (mid * np.float32(0.9) + fine * np.float32(0.22))
+    colour = blend(GRANULATION, _dim(GRANULATION, 1.35), 0.5 + 0.4 * fine)
     colour *= np.exp(np.float32(0.16) * mid)[..., None]
     slough = ramp(
         mid + broad * np.float32(0.6) + fine * np.float32(0.25), *np.array([0.0, 0.7]) + rng.normal(0.35, 0.7)
     )
     colour += (slough * np.float32(0.9))[..., None] * (
-        np.float32(SLOUGH) * (1 + np.float32(0.1) * fine)[..., None] - colour
+        _rgb(SLOUGH) * (1 + np.float32(0.1) * fine)[..., None] - colour
     )
     if rng.random() < 0.3:
         dead = ramp(
             noise(rng, "mid") + noise(rng, "broad") * np.float32(0.5),
             *np.array([0.3, 0.6]) + rng.normal(0.1, 0.4),
         )
-        colour += dead[..., None] * (np.float32(NECROSIS) - colour)
+        colour += dead[..., None] * (_rgb(NECROSIS) - colour)
     canvas.lay(WHOLE, bed * np.float32(0.96), colour)
     lip = np.exp(-(((rho - 1.06) / 0.07) ** 2))
     if rng.random() < 0.4:
@@ -345,7 +366,7 @@ def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
         rng.choice((0.0, 0.3, 0.9)) * (0.4 + 0.5 * canvas.skin_melanin)
     )
     canvas.plane("height")[:] = height
-    canvas.plane("gloss")[:] = bed * np.float32(rng.uniform(0.35, 0.9))
+    canvas.plane("gloss")[:] = bed * np.float32(rng.uniform(0.15, 0.5))
     canvas.plane("smooth")[:] = ramp(rho, 1.3, 1.0)
     canvas.plane("bald")[:] = ramp(rho, 1.15, 1.0)
     canvas.mark(WHOLE, ramp(rho, 1.10, 1.02))
@@ -355,28 +376,28 @@ def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     """Raised, smooth, pale-centred plaques with pink edges in a red flare; they run together and form rings."""
     n = int(rng.choice((1, 2, 3, 5, 8), p=(0.2, 0.2, 0.22, 0.22, 0.16)))
     ring = rng.random() < 0.25
-    level = np.full((192, 192), 9.0, np.float32)
-    radii = rng.uniform(0.22, 0.5, n) if n > 1 else np.array([0.95])
+    level = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
+    radii = rng.uniform(0.26, 0.58, n) if n > 1 else np.array([0.95])
     for radius, centre in zip(
         radii, scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.6, radii=radii), strict=True
     ):
-        rho = oval(rng, centre=centre, radius=float(radius), aspect=(0.6, 1.0), rough=0.13)
+        rho = oval(rng, centre=centre, radius=float(radius), aspect=(0.6, 1.0), rough=0.09)
         level = np.minimum(level, (rho - 1) * np.float32(radius))
     level += noise(rng, "mid") * np.float32(0.02)
     if ring:
         width = rng.uniform(0.10, 0.2)
         level = np.abs(level + np.float32(width)) - np.float32(width)
-    thick = rng.uniform(0.12, 0.3)
-    plateau = ramp(level, 0.02, -thick)
+    thick = rng.uniform(0.16, 0.34)
+    plateau = ramp(level, 0.03, -thick)
     inside, mid = ramp(level, 0.03, -0.03), noise(rng, "mid")
-    canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(6, 12)) + mid * np.float32(0.4))
+    canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(4, 8)) + mid * np.float32(0.25))
     blood = ramp(level + mid * np.float32(0.06), rng.uniform(0.25, 0.6), 0.0) * np.float32(
         rng.uniform(0.25, 0.9)
     )
-    blood += inside * np.float32(rng.uniform(0.1, 0.7))
-    blood -= ramp(level, -0.05, -max(thick, 0.2)) * np.float32(rng.uniform(0.3, 0.8))
+    blood += inside * np.float32(rng.uniform(0.2, 0.6))
+    blood -= ramp(level, -0.04, -0.20) * np.float32(rng.uniform(0.45, 1.0))
     canvas.plane("blood")[:] = blood * (1 + np.float32(0.08) * mid)
-    canvas.plane("depigment")[:] = plateau * np.float32(rng.uniform(0.05, 0.22))
+    canvas.plane("depigment")[:] = plateau * np.float32(rng.uniform(0.08, 0.30))
     canvas.plane("smooth")[:] = inside * np.float32(0.55)
     canvas.plane("gloss")[:] = inside * np.float32(rng.uniform(0.05, 0.16))
     canvas.mark(WHOLE, inside)
@@ -397,8 +418,16 @@ PAINTERS: dict[str, Callable[[np.random.Generator, Canvas], None]] = {
 LABELS: tuple[str, ...] = tuple(PAINTERS)
 
 
-def paint(rng: np.random.Generator, lesion: str, *, skin_melanin: float) -> Canvas:
-    """Paint a lesion for skin with that much melanin (phantom_skin)."""
+def paint(rng: np.random.Generator, lesion: str, *, skin_melanin: float, parted: bool = False) -> Canvas:
+    """Paint a lesion for skin with that much melanin (phantom_skin).
+
+    Args:
+        parted: hair is parted over the lesion, to show it.
+    """
     canvas = Canvas(skin_melanin)
     PAINTERS[lesion](rng, canvas)
+    if parted:
+        room = cv2.blur(canvas.mask, (13, 13)) * 2 + noise(rng, "fine") * np.float32(0.12)
+        open_skin = ramp(room, 0.15, 0.8) * np.float32(rng.uniform(0.8, 1.0))
+        canvas.planes["bald"] = np.maximum(canvas.plane("bald"), open_skin)
     return canvas

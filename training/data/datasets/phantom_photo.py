@@ -176,7 +176,10 @@ def draw_photo(
         lesion_cm=LESION_CM[who.lesion],
         hairy=who.lesion == "alopecia",
     )
-    canvas = paint(subject_rng, who.lesion, skin_melanin=person.melanin) if with_lesion else None
+    parted = who.location == "scalp" and who.lesion != "alopecia"
+    canvas = (
+        paint(subject_rng, who.lesion, skin_melanin=person.melanin, parted=parted) if with_lesion else None
+    )
     everyday = draw_capture(capture_rng)
     capture = capture or everyday
     linear_rgb, mask = render_scene(person, canvas, capture, size=size, rng=capture_rng)
@@ -219,8 +222,8 @@ def _draw_who(
     ):
         if value is not None and value not in valid:
             raise DataError(
-                f"{name} '{value}' is not one of the phantom's; valid are {', '.join(map(str, valid))}, or None to "
-                "have it drawn."
+                f"{name} '{value}' is not one of the phantom's; valid are {', '.join(map(str, valid))}, "
+                "or None to have it drawn."
             )
     if not 0 <= site_coupling <= 1:
         raise DataError(f"site_coupling {site_coupling} is out of range; it is a share from 0 to 1.")

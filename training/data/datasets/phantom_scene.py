@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 
 from training.data.datasets.phantom_canvas import CANVAS_PX, Canvas
-from training.data.datasets.phantom_capture import Capture, glare_light, light_ev
-from training.data.datasets.phantom_fields import ramp
+from training.data.datasets.phantom_capture import Capture, gains, glare_light, light_field
+from training.data.datasets.phantom_fields import banks, ramp
 from training.data.datasets.phantom_skin import (
     DERMIS,
     HAEMOGLOBIN,
+    LOW_PX,
     MELANIN,
     SITE_LOOKS,
     SURFACE,
@@ -47,7 +48,7 @@ def render_scene(
     skin = render_skin(person, size=size, distance=capture.distance, centre_xy=centre)
     site = SITE_LOOKS[person.location]
     height, gloss = skin.relief, np.full((size, size), np.float32(site.sheen))
-    relief = cv2.multiply(skin.relief, 0.02 * 256 / size)
+    relief = skin.relief * np.float32(0.7 * 256 / size) if capture.glare else skin.relief
     bald = cover = colour = window = None
     mask = np.zeros((size, size), np.uint8)
     if canvas is not None:
@@ -63,46 +64,55 @@ def render_scene(
             if name in planes:
                 target[window] += planes[name]
         bald, cover = planes.get("bald"), planes.get("cover")
-        colour = None if canvas.cover_rgb is None else _place(canvas.cover_rgb, matrix, window)
+        if canvas.cover_rgb is not None:
+            colour = cv2.split(_place(canvas.cover_rgb, matrix, window))
         mask[window] = np.where(_place(canvas.mask, matrix, window) > 0.5, 255, 0)
-    log_light, highlight = _shading(height, gloss, capture)
-    log_light += skin.shade
-    log_light += light_ev(capture, size, rng)
+    light, highlight = _shading(height, gloss, capture)
+    slow = np.exp(skin.shade + light_field(capture, LOW_PX, rng))
+    light *= cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
+    glare = glare_light(capture, relief, rng)
     np.maximum(skin.melanin, 0.03, out=skin.melanin)
     np.maximum(skin.blood, 0.02, out=skin.blood)
-    light = cv2.exp(log_light)
-    glare = glare_light(capture, relief, rng)
     highlight *= light
     hair = _hair_alpha(skin, person, bald, window, size, capture.distance)
-    bands = []
+    if hair is not None:
+        highlight *= 1 - hair[0]
+    bands, gain = [], gains(capture)
     for band in range(3):
-        plane = cv2.addWeighted(
-            skin.melanin, -float(MELANIN[band]), skin.blood, -float(HAEMOGLOBIN[band]), 0.0
-        )
-        plane = cv2.exp(plane, dst=plane)
-        plane *= DERMIS[band]
-        plane += np.float32(SURFACE)
+        plane = _reflectance(skin, band)
         if cover is not None and colour is not None:
-            plane[window] += cover * (colour[..., band] - plane[window])
+            plane[window] += cover * (colour[band] - plane[window])
         if hair is not None:
             alpha, tone = hair
-            plane += alpha * (tone * np.float32(person.hair_rgb[band]) - plane)
+            strand = tone * np.float32(person.hair_rgb[band])
+            strand -= plane
+            strand *= alpha
+            plane += strand
         plane *= light
         plane += highlight
         if skin.body is not None and skin.backdrop is not None:
-            back = skin.backdrop[..., band]
-            plane = back + skin.body * (plane - back)
+            back = skin.backdrop * np.float32(person.backdrop_rgb[band])
+            plane -= back
+            plane *= skin.body
+            plane += back
         if glare is not None:
             plane += glare
+        plane *= np.float32(gain[band])
         bands.append(plane)
     if skin.body is not None:
         mask[skin.body < 0.5] = 0
     return cv2.merge(bands), mask
 
 
+def _reflectance(skin: Skin, band: int) -> np.ndarray:
+    """Beer-Lambert: the share of the light of one band that bare skin sends back."""
+    plane = cv2.addWeighted(skin.melanin, -float(MELANIN[band]), skin.blood, -float(HAEMOGLOBIN[band]), 0.0)
+    return cv2.addWeighted(cv2.exp(plane, dst=plane), float(DERMIS[band]), plane, 0.0, SURFACE)
+
+
 def _placement(canvas: Canvas, capture: Capture, size: int) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """Canvas to frame: the 2x3 matrix that brings the mask's box to its size and place, and the frame's window that
-    the canvas then covers."""
+    """Canvas to frame: the 2x3 matrix that brings the mask's box to its size and place, and the frame's window
+    that the canvas then covers."""
     rows, columns = (
         np.flatnonzero(canvas.mask.max(axis=1) > 0.5),
         np.flatnonzero(canvas.mask.max(axis=0) > 0.5),
@@ -125,9 +135,9 @@ def _place(plane: np.ndarray, matrix: np.ndarray, window: tuple[slice, slice]) -
 
 
 def _shading(height: np.ndarray, gloss: np.ndarray, capture: Capture) -> tuple[np.ndarray, np.ndarray]:
-    """Natural log of the diffuse light (1 on a flat surface), and the highlight, both (size, size) float32."""
-    slope_x = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    slope_y = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    """The diffuse light, 1 on a flat surface, and the highlight, both (size, size) float32."""
+    slope_x: np.ndarray = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    slope_y: np.ndarray = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
     azimuth, elevation = math.radians(capture.light_deg), math.radians(LIGHT_ELEVATION_DEG)
     lx, ly, lz = (
         math.cos(azimuth) * math.cos(elevation),
@@ -137,25 +147,24 @@ def _shading(height: np.ndarray, gloss: np.ndarray, capture: Capture) -> tuple[n
     steep = slope_x * slope_x
     steep += slope_y * slope_y
     steep += 1
-    length = cv2.sqrt(steep)
-    diffuse = cv2.addWeighted(slope_x, -lx / lz, slope_y, -ly / lz, 1.0)
+    length: np.ndarray = cv2.sqrt(steep)
+    diffuse: np.ndarray = cv2.addWeighted(slope_x, -lx / lz, slope_y, -ly / lz, 1.0)
     diffuse /= length
     np.maximum(diffuse, 0.05, out=diffuse)
     diffuse *= np.float32(1 - AMBIENT)
     diffuse += np.float32(AMBIENT)
     half = np.array([lx, ly, lz + 1]) / math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
-    mirror = cv2.addWeighted(slope_x, -float(half[0]), slope_y, -float(half[1]), float(half[2]))
+    mirror: np.ndarray = cv2.addWeighted(slope_x, -float(half[0]), slope_y, -float(half[1]), float(half[2]))
     mirror /= length
     np.maximum(mirror, 0, out=mirror)
-    for _ in range(4):
+    for _ in range(5):
         mirror *= mirror
     wet = mirror * mirror
-    wet *= gloss
-    wet *= np.float32(0.9)
+    wet *= np.float32(0.85)
     mirror *= np.float32(0.22)
-    mirror *= gloss
     wet += mirror
-    return cv2.log(diffuse), wet
+    wet *= gloss
+    return diffuse, wet
 
 
 def _hair_alpha(
@@ -165,20 +174,26 @@ def _hair_alpha(
     window: tuple[slice, slice] | None,
     size: int,
     distance: float,
-) -> tuple[np.ndarray, np.ndarray] | None:
+) -> tuple[np.ndarray, np.ndarray | np.float32] | None:
     """Opacity and tone of the hairs: those of rank below the local density show."""
-    if skin.hair.shape != (size, size):
+    if skin.hair is None:
         return None
     density: np.ndarray | np.float32 = np.float32(person.hair_density)
     if bald is not None and window is not None:
         density = np.full((size, size), density)
         density[window] *= 1 - bald
-    scalp = person.hair_density > 0.3
-    alpha = np.clip((density - skin.hair) * np.float32(18 if scalp else 40), 0, 1)
-    alpha *= np.float32(0.97 if scalp else 0.75 / max(1.0, distance))
-    strand = skin.hair * np.float32(37.0)
-    strand -= np.floor(strand)
-    tone = np.float32(0.45) + strand * np.float32(1.25)
+    alpha = (density - skin.hair) * np.float32(18 if person.dense_hair else 40)
+    np.clip(alpha, 0, 1, out=alpha)
+    tone: np.ndarray | np.float32 = np.float32(0.8)
+    if skin.hair_tone is None:
+        alpha *= np.float32(0.6 / max(1.0, distance))
+    else:
+        roots = np.float32(0.9) * ramp(np.asarray(density, np.float32), 0.3, 0.85)
+        tone = (skin.hair_tone * np.float32(1 / 255)) ** 2
+        tone *= (np.minimum(alpha * 2, 1) * np.float32(2.1)) + np.float32(0.2)
+        sheen = np.exp(banks().noise["broad"][:LOW_PX, :LOW_PX] * np.float32(0.4))
+        tone *= cv2.resize(sheen, (size, size), interpolation=cv2.INTER_LINEAR)
+        alpha = np.maximum(alpha * np.float32(0.97), roots)
     if skin.body is not None:
         alpha = alpha * ramp(skin.body, 0.2, 0.8)
     return alpha, tone

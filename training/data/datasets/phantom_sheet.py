@@ -6,18 +6,20 @@ Torch-free.
 """
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from training.cli import whole_file
 from training.data.datasets.phantom_capture import Capture
-from training.data.datasets.phantom_photo import DISPLAY, LABELS, draw_photo
+from training.data.datasets.phantom_lesions import LABELS
+from training.data.datasets.phantom_photo import DISPLAY, draw_photo
 from training.data.datasets.phantom_skin import TONES
 
 INK, PAPER = (40, 40, 40), (250, 250, 250)
 TITLE = "Synthetic photos, drawn by the phantom. No person was photographed."
-SHOWN = (
+SHOWN: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("distance", "distance", (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)),
     ("offset_xy", "offset", ((0.0, 0.0), (0.1, 0.0), (0.2, 0.1), (0.3, -0.1), (-0.3, 0.3), (0.45, 0.45))),
     ("ev", "exposure (EV)", (-4.0, -2.5, -1.0, 0.0, 1.0, 2.5)),
@@ -32,7 +34,7 @@ SHOWN = (
         "white_balance_ev",
         "white balance (EV)",
         ((0.0, 0.0), (0.4, 0.0), (0.8, -0.6), (0.0, -0.7), (-0.5, 0.5), (-0.9, 0.9)),
-    ),  # fmt: skip
+    ),
 )
 """Field, caption and values of the capture sheet's rows."""
 
@@ -57,7 +59,7 @@ def write_capture_sheet(path: Path, *, seed: int = 0, tile_px: int = 160) -> Non
         for value in values:
             photo = draw_photo(
                 seed, 3, lesion="crust", location="arm", tone=3, capture=Capture(**{field: value})
-            )  # type: ignore[arg-type]
+            )
             shown = ", ".join(f"{x:g}" for x in value) if isinstance(value, tuple) else f"{value:g}"
             tiles.append((photo.image_rgb, shown))
         rows.append((caption, tiles))

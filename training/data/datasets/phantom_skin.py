@@ -24,9 +24,11 @@ HAEMOGLOBIN = np.array([0.10, 0.80, 0.62], np.float32)
 """Absorption (natural log) of one unit, R, G, B."""
 SURFACE = 0.018
 """Light that the surface scatters back whatever lies below."""
-TONE_MELANIN = {1: 0.18, 2: 0.42, 3: 0.80, 4: 1.35, 5: 2.2, 6: 3.5}
+TONE_MELANIN = {1: 0.18, 2: 0.42, 3: 0.80, 4: 1.5, 5: 2.7, 6: 4.8}
 """Units of melanin of the six tones, lightest to darkest."""
 TONES = tuple(TONE_MELANIN)
+LOW_PX = 64
+"""Side of the fields that vary slowly over the frame; they are enlarged to it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,13 @@ SITE_LOOKS: dict[str, Site] = {
     "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, sheen=0.04, freckles=0.05),
 }
 SITES: tuple[str, ...] = tuple(SITE_LOOKS)
-HAIR_COLOURS = ((0.012, 0.010, 0.009), (0.03, 0.018, 0.011), (0.075, 0.040, 0.020), (0.20, 0.125, 0.060), (0.26, 0.24, 0.22))  # fmt: skip
+HAIR_COLOURS = (
+    (0.018, 0.014, 0.012),
+    (0.045, 0.026, 0.016),
+    (0.10, 0.055, 0.028),
+    (0.20, 0.125, 0.060),
+    (0.26, 0.24, 0.22),
+)
 """Linear RGB: black, dark brown, brown, fair, grey."""
 
 
@@ -90,6 +98,11 @@ class Person:
     """(K, 4) float64: x, y, radius, melanin of moles and freckles."""
     texture_seed: int
 
+    @property
+    def dense_hair(self) -> bool:
+        """Hair as on a scalp or in a beard."""
+        return self.hair_density > 0.3
+
 
 @dataclass
 class Skin:
@@ -99,14 +112,16 @@ class Skin:
     blood: np.ndarray
     relief: np.ndarray
     """Height of the fine surface in pixels."""
-    hair: np.ndarray
+    hair: np.ndarray | None
     """The rank of the hair at each pixel, 0 to 1; 1 = none."""
+    hair_tone: np.ndarray | None
+    """How light each strand is, 0 to 255, where hair is dense."""
     shade: np.ndarray
-    """Natural log of the shading by the body's curvature."""
+    """(LOW_PX, LOW_PX) natural log of the shading by the body's curvature."""
     body: np.ndarray | None
     """1 where the body is, 0 where the background is; None = body everywhere."""
     backdrop: np.ndarray | None
-    """(size, size, 3) float32 linear RGB of the background, where there is any."""
+    """Relative brightness of the background, where there is any."""
 
 
 def draw_person(
@@ -124,7 +139,7 @@ def draw_person(
     density = rng.uniform(*site.hair) if rng.random() < 0.75 else site.hair[0]
     if hairy:
         density = max(density, rng.uniform(0.35, 0.7))
-    grey = rng.random() < 0.12
+    grey = rng.random() < 0.12 and density > 0.3
     darkest = rng.choice(5 if tone <= 2 else 3 if tone <= 3 else 2, p=None)
     spots = np.empty((0, 4))
     if rng.random() < site.freckles:
@@ -169,56 +184,67 @@ def render_skin(person: Person, *, size: int, distance: float, centre_xy: tuple[
     site = SITE_LOOKS[person.location]
     ticks = (np.arange(size, dtype=np.float32) + 0.5) / size
     x, y = (ticks - np.float32(centre_xy[0])) * distance, (ticks - np.float32(centre_xy[1])) * distance
-    broad = _window(rng, banks().noise["broad"], 150, size, distance, centre_xy)
-    mid = _window(rng, banks().noise["mid"], 150, size, distance, centre_xy)
-    melanin = broad * np.float32(0.07 * person.melanin + 0.02)
-    melanin += mid * np.float32(0.05 * person.melanin + 0.01) + np.float32(person.melanin)
-    np.maximum(melanin, 0.05, out=melanin)
-    blood = mid * np.float32(0.045 + 0.12 * site.blood) - broad * np.float32(0.05) + np.float32(person.blood)
+    broad, mid = (_window(rng, banks().noise[name], 150, distance, centre_xy) for name in ("broad", "mid"))
+    tint = broad * np.float32(0.07 * person.melanin + 0.02) + mid * np.float32(0.05 * person.melanin + 0.01)
+    melanin = _enlarge(np.maximum(tint + np.float32(person.melanin), 0.05), size)
+    flush = mid * np.float32(0.045 + 0.12 * site.blood) - broad * np.float32(0.05)
+    blood = _enlarge(flush + np.float32(person.blood), size)
     _lay_spots(melanin, person.spots, size, distance, centre_xy)
 
     zoom = float(np.clip(math.sqrt(person.unit_cm / 7), 0.5, 1.1)) * distance
-    relief = _warp(rng, banks().relief[site.relief], 256 * zoom, person.axis_deg, size, centre_xy)
-    relief = relief.astype(np.float32)
+    turned = banks().relief[site.relief][int(45 < person.axis_deg % 180 < 135)]
+    surface = cv2.resize(
+        _crop(rng, turned, 256 * zoom, centre_xy), (size, size), interpolation=cv2.INTER_LINEAR
+    )
+    relief = surface.astype(np.float32)
     relief -= 128
     melanin -= relief * np.float32(0.0011 * (0.3 + person.melanin))
-    relief *= np.float32(0.0056 * site.relief_gain * (size / 256) / max(zoom, 0.7))
+    relief *= np.float32(0.0040 * site.relief_gain * (size / 256) / max(zoom, 0.7))
     if site.creases:
         _lay_creases(rng, relief, melanin, x, y, person, site.creases * size / 256 / max(distance, 0.6))
-    hair = _hair(rng, person, size, distance, centre_xy)
+    hair, hair_tone = _hair(rng, person, size, distance, centre_xy)
     shade, body, backdrop = _curvature(rng, person, site, x, y, size)
-    return Skin(melanin, blood, relief, hair, shade, body, backdrop)
+    return Skin(melanin, blood, relief, hair, hair_tone, shade, body, backdrop)
+
+
+def _crop(
+    rng: np.random.Generator, tiled: np.ndarray, span_px: float, centre_xy: tuple[float, float]
+) -> np.ndarray:
+    """The view of a tiled bank that spans the frame; the lesion's centre always meets the same place in it."""
+    tile = tiled.shape[0] // 2
+    reach = min(max(8, round(span_px)), tile)
+    left, top = np.round(rng.random(2) * tile - np.asarray(centre_xy) * reach).astype(int) % tile
+    return tiled[top : top + reach, left : left + reach]
 
 
 def _window(
     rng: np.random.Generator,
-    bank: np.ndarray,
-    span: int,
-    size: int,
+    tiled: np.ndarray,
+    span_px: float,
     distance: float,
     centre_xy: tuple[float, float],
 ) -> np.ndarray:
-    """A crop of a tileable bank, `span` of its pixels a unit of distance, enlarged to the frame."""
-    anchor = rng.uniform(0, bank.shape[0], 2)
-    reach = max(4, round(span * distance))
-    left, top = (np.round(anchor - np.asarray(centre_xy) * reach)).astype(int)
-    rows, columns = (top + np.arange(reach)) % bank.shape[0], (left + np.arange(reach)) % bank.shape[1]
-    return cv2.resize(bank[np.ix_(rows, columns)], (size, size), interpolation=cv2.INTER_LINEAR)
+    """Coarse noise, `span_px` of its pixels a unit of distance, LOW_PX a side."""
+    view = _crop(rng, tiled, span_px * distance, centre_xy)
+    return cv2.resize(view, (LOW_PX, LOW_PX), interpolation=cv2.INTER_LINEAR)
+
+
+def _enlarge(low: np.ndarray, size: int) -> np.ndarray:
+    return cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR)
 
 
 def _warp(
-    rng: np.random.Generator,
     bank: np.ndarray,
+    anchor: np.ndarray,
     span: float,
     degrees: float,
     size: int,
     centre_xy: tuple[float, float],
 ) -> np.ndarray:
     """A bank turned by `degrees`, `span` of its pixels across the frame: (size, size) uint8."""
-    anchor = rng.uniform(0.4, 0.6, 2) * bank.shape[0]
     scale, angle = span / size, math.radians(degrees)
     turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
-    shift = anchor - turn @ (np.asarray(centre_xy) * size)
+    shift = anchor * bank.shape[0] - turn @ (np.asarray(centre_xy) * size)
     flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
     return cv2.warpAffine(
         bank, np.column_stack([turn, shift]), (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101
@@ -227,15 +253,22 @@ def _warp(
 
 def _hair(
     rng: np.random.Generator, person: Person, size: int, distance: float, centre_xy: tuple[float, float]
-) -> np.ndarray:
-    """Each pixel's hair rank in [0, 1]; 1 = no hair."""
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Each pixel's hair rank in [0, 1], 1 = no hair; and each strand's tone, where hair is dense."""
+    turn, anchor = person.axis_deg + rng.normal(0, 25), rng.uniform(0.4, 0.6, 2)
     if person.hair_density < 0.004:
-        return np.ones((1, 1), np.float32)
-    scalp = person.hair_density > 0.3
-    span = (330 if scalp else 300) * distance * float(np.clip(math.sqrt(person.unit_cm / 12), 0.6, 1.25))
-    turn = person.axis_deg + rng.normal(0, 25)
-    ranks = _warp(rng, banks().scalp_hair if scalp else banks().body_hair, span, turn, size, centre_xy)
-    return ranks.astype(np.float32) * np.float32(1 / NO_HAIR)
+        return None, None
+    span = (
+        (280 if person.dense_hair else 330)
+        * distance
+        * float(np.clip(math.sqrt(person.unit_cm / 12), 0.6, 1.25))
+    )
+    bank = banks().scalp_hair if person.dense_hair else banks().body_hair
+    ranks = _warp(bank, anchor, span, turn, size, centre_xy).astype(np.float32)
+    ranks *= np.float32(1 / NO_HAIR)
+    if not person.dense_hair:
+        return ranks, None
+    return ranks, _warp(banks().scalp_tone, anchor, span, turn, size, centre_xy).astype(np.float32)
 
 
 def _lay_spots(
@@ -278,31 +311,45 @@ def _curvature(
 ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """Shading of a cylinder seen from above, and the background where the frame reaches past its edge."""
     angle = math.radians(person.axis_deg)
-    across = np.float32(-math.sin(angle)) * x[None] + np.float32(math.cos(angle)) * y[:, None]
-    along = np.float32(math.cos(angle)) * x[None] + np.float32(math.sin(angle)) * y[:, None]
     half = site.half_width_cm / person.unit_cm
     swing = np.float32(rng.normal(0, 0.06 / half))
-    s = across * np.float32(1 / half) + np.float32(person.across) + swing * along * along
-    depth = np.sqrt(np.maximum(1 - s * s, np.float32(0.02)))
-    shade = np.log(0.22 + 0.78 * depth) * np.float32(0.55)
-    edge_px = 1.2 / (half / abs(float(x[1] - x[0])))
-    outside = np.abs(s)
-    if float(outside.max()) < 1 - edge_px:
+
+    def distance_from_axis(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        along = np.float32(math.cos(angle)) * x[None] + np.float32(math.sin(angle)) * y[:, None]
+        across = (
+            np.float32(-math.sin(angle) / half) * x[None] + np.float32(math.cos(angle) / half) * y[:, None]
+        )
+        along *= along
+        along *= swing
+        along += across
+        along += np.float32(person.across)
+        return along
+
+    low = (
+        np.linspace(x[0], x[-1], LOW_PX, dtype=np.float32),
+        np.linspace(y[0], y[-1], LOW_PX, dtype=np.float32),
+    )
+    s = distance_from_axis(*low)
+    shade = np.log(0.22 + 0.78 * np.sqrt(np.maximum(1 - s * s, np.float32(0.02)))) * np.float32(0.6)
+    edge = 1.2 * float(x[1] - x[0]) / half
+    if float(np.abs(s).max()) < 1 - edge:
         return shade, None, None
-    body = ramp(outside, 1 + edge_px, 1 - edge_px)
-    backdrop = _cloth(rng, person, size)
-    backdrop *= (1 - 0.45 * np.exp(-np.maximum(outside - 1, 0) * np.float32(6)))[..., None]
+    outside = np.abs(distance_from_axis(x, y))
+    body = ramp(outside, 1 + edge, 1 - edge)
+    backdrop = _cloth(rng, size)
+    beside = np.abs(s) - 1
+    backdrop *= _enlarge(1 - np.float32(0.45) * np.exp(-np.maximum(beside, 0) * np.float32(6)), size)
     return shade, body, backdrop
 
 
-def _cloth(rng: np.random.Generator, person: Person, size: int) -> np.ndarray:
-    """The background: plain, woven or folded: (size, size, 3) float32 linear RGB."""
-    weave, folds = rng.random(), rng.random()
+def _cloth(rng: np.random.Generator, size: int) -> np.ndarray:
+    """The background's relative brightness, plain, woven or folded: (size, size) float32."""
+    weave, folds, pitch = rng.random(), rng.random(), rng.uniform(2.2, 5) * size / 256
     tone = np.ones((size, size), np.float32)
-    if weave < 0.45:
-        pitch = rng.uniform(2.2, 5)
-        ticks = np.sin(np.arange(size, dtype=np.float32) * np.float32(2 * math.pi / pitch))
-        tone += np.float32(0.10) * (ticks[None] + ticks[:, None])
     if folds < 0.5:
-        tone += np.float32(0.16) * cv2.resize(crop(rng, banks().noise["broad"], 120), (size, size))
-    return np.maximum(tone, 0.1)[..., None] * np.array(person.backdrop_rgb, np.float32)
+        low = crop(rng, banks().noise["broad"], 120)
+        tone += cv2.resize(low, (size, size), interpolation=cv2.INTER_LINEAR) * np.float32(0.16)
+    if weave < 0.45:
+        ticks = np.sin(np.arange(size, dtype=np.float32) * np.float32(2 * math.pi / pitch)) * np.float32(0.10)
+        tone += ticks[None] + ticks[:, None]
+    return np.maximum(tone, 0.1, out=tone)
