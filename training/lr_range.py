@@ -43,10 +43,15 @@ class RangeTest:
 
 
 def smooth(losses: np.ndarray) -> np.ndarray:
-    """(S,) losses to their centred Gaussian average, float64; at the ends the kernel is cut and made whole."""
+    """(S,) losses to their centred Gaussian average, float64; at the ends the kernel is cut and made whole.
+
+    Losses above the level at which the sweep began are cut to it first: how high the loss jumps when it diverges
+    says nothing of where it fell, and would hide a small fall beside it.
+    """
+    level = np.median(losses[: max(5, len(losses) // 8)])
     steps = np.arange(len(losses))
     kernel = np.exp(-0.5 * ((steps[:, None] - steps) / (KERNEL_SHARE * len(losses))) ** 2)
-    return kernel @ np.asarray(losses, np.float64) / kernel.sum(1)
+    return kernel @ np.minimum(losses, level) / kernel.sum(1)
 
 
 def slope(learning_rates: np.ndarray, losses: np.ndarray) -> np.ndarray:

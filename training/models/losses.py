@@ -64,8 +64,7 @@ def prior_logits(
 ) -> torch.Tensor:
     """The lesion head's bias before training: (N, P) 0/1 targets to (P,), the best constant answer.
 
-    A head that starts there learns from its first step what tells photos apart, and the LR range test is not led
-    by how fast a bias can be learned (Lin et al. 2017, Sec. 4.1, for the idea).
+    A head that starts there learns from its first step what tells photos apart (Lin et al. 2017, Sec. 4.1).
     """
     weights = torch.ones(targets.shape[1]) if label_weights is None else label_weights
     photo_weights = (targets @ weights) / targets.sum(1)
