@@ -8,37 +8,36 @@ scales the canvas to the frame, mask and all. Torch-free.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_fields import banks, crop
+from training.data.datasets.phantom_fields import banks, crop, ramp
 
-CANVAS_PX = 168
-UNIT_PX = 52.0
+CANVAS_PX = 144
+UNIT_PX = 45.0
 """A lesion of radius 1 in pixels."""
-PLANES = ("melanin", "blood", "height", "gloss", "smooth", "bald", "cover", "depigment")
-
+FADE_PX = 10
 WHOLE = (slice(None), slice(None))
+RGB = ("cover_r", "cover_g", "cover_b")
 Colour = tuple[float, float, float]
 
 
 @dataclass
 class Canvas:
-    """Planes are (168, 168) float32 and made when first asked for.
+    """Planes are (144, 144) float32 and made when first asked for.
 
     melanin, blood: units to add (phantom_skin); height in pixels of the canvas; gloss 0 to 1 (wet); smooth 0 to 1
-    (the skin's own relief is stretched away); bald 0 to 1 (hairs gone); cover 0 to 1 (opacity of `cover_rgb`);
-    depigment 0 to 1 (the skin's own melanin gone).
+    (the skin's own relief is stretched away); bald 0 to 1 (hairs gone); depigment 0 to 1 (the skin's own melanin
+    gone); cover 0 to 1, the opacity of the linear colour in cover_r, cover_g, cover_b.
     """
 
     skin_melanin: float
     planes: dict[str, np.ndarray] = field(default_factory=dict)
     mask: np.ndarray = field(default_factory=lambda: np.zeros((CANVAS_PX, CANVAS_PX), np.float32))
-    cover_rgb: np.ndarray | None = None
-    """(192, 192, 3) float32 linear RGB."""
 
     def plane(self, name: str) -> np.ndarray:
         """The plane of that name, to add to in place."""
@@ -46,23 +45,40 @@ class Canvas:
             self.planes[name] = np.zeros((CANVAS_PX, CANVAS_PX), np.float32)
         return self.planes[name]
 
-    def lay(self, window: tuple[slice, slice], alpha: np.ndarray, rgb: np.ndarray | Colour) -> None:
-        """Lay an opaque colour on the skin where `alpha` is, over what was laid before."""
-        if self.cover_rgb is None:
-            self.cover_rgb = np.zeros((CANVAS_PX, CANVAS_PX, 3), np.float32)
-        cover, below = self.plane("cover")[window], self.cover_rgb[window]
-        share = (alpha / np.maximum(alpha + cover * (1 - alpha), 1e-4))[..., None]
-        below += share * (np.asarray(rgb, np.float32) - below)
-        cover += alpha * (1 - cover)
+    def lay(self, window: tuple[slice, slice], alpha: np.ndarray, rgb: Sequence[float | np.ndarray]) -> None:
+        """Lay a linear colour, even or a plane a band, where `alpha` is, over what was laid before."""
+        cover = self.plane("cover")[window]
+        left = 1 - alpha
+        left *= cover
+        left += alpha
+        share = alpha / np.maximum(left, np.float32(1e-4))
+        for name, band in zip(RGB, rgb, strict=True):
+            below = self.plane(name)[window]
+            below += share * (band - below)
+        cover[...] = left
 
     def mark(self, window: tuple[slice, slice], mask: np.ndarray) -> None:
         """Count these pixels as lesion."""
         np.maximum(self.mask[window], mask, out=self.mask[window])
 
+    def fade_out(self) -> None:
+        """Let everything end before the canvas does."""
+        for name, plane in self.planes.items():
+            if name not in RGB:
+                plane *= _fade()
+        self.mask *= _fade()
+
+
+@lru_cache(maxsize=1)
+def _fade() -> np.ndarray:
+    ticks = np.arange(CANVAS_PX, dtype=np.float32)
+    edge = ramp(np.minimum(ticks, CANVAS_PX - 1 - ticks), 0, FADE_PX)
+    return edge[None] * edge[:, None]
+
 
 @lru_cache(maxsize=1)
 def grid() -> tuple[np.ndarray, np.ndarray]:
-    """u (right) and v (down) in units of a lesion's radius: (1, 168) and (168, 1) float32."""
+    """u (right) and v (down) in units of a lesion's radius: (1, 144) and (144, 1) float32."""
     ticks = ((np.arange(CANVAS_PX) - (CANVAS_PX - 1) / 2) / UNIT_PX).astype(np.float32)
     return ticks[None], ticks[:, None]
 
@@ -82,7 +98,7 @@ def oval(
     fray: float = 0.0,
     window: tuple[slice, slice] = WHOLE,
 ) -> np.ndarray:
-    """Distance from the centre of an irregular oval in its own radii: (168, 168) float32, 1 on the outline.
+    """Distance from the centre of an irregular oval in its own radii: (144, 144) float32, 1 on the outline.
 
     Args:
         aspect: range of the short axis over the long one.
@@ -103,18 +119,6 @@ def oval(
     return rho
 
 
-def disc(centre: tuple[float, float], radius: float, reach: float) -> tuple[tuple[slice, slice], np.ndarray]:
-    """A small round thing: its window of the canvas, out to `reach` radii, and the distance there in radii."""
-    middle = (CANVAS_PX - 1) / 2
-    cx, cy, r = centre[0] * UNIT_PX + middle, centre[1] * UNIT_PX + middle, radius * UNIT_PX
-    x0, x1 = max(0, int(cx - reach * r)), min(CANVAS_PX, int(cx + reach * r) + 2)
-    y0, y1 = max(0, int(cy - reach * r)), min(CANVAS_PX, int(cy + reach * r) + 2)
-    x = ((np.arange(x0, max(x1, x0 + 1)) - cx) / r).astype(np.float32)
-    y = ((np.arange(y0, max(y1, y0 + 1)) - cy) / r).astype(np.float32)
-    window = slice(y0, max(y1, y0 + 1)), slice(x0, max(x1, x0 + 1))
-    return window, np.sqrt(x[None] ** 2 + y[:, None] ** 2)
-
-
 def around(centre: tuple[float, float], radius: float) -> tuple[slice, slice]:
     """The window of the canvas within `radius` of a centre, at least one pixel."""
     middle, reach = (CANVAS_PX - 1) / 2, radius * UNIT_PX
@@ -125,34 +129,64 @@ def around(centre: tuple[float, float], radius: float) -> tuple[slice, slice]:
     return slice(low[1], high[1]), slice(low[0], high[0])
 
 
+def beads(
+    centres: list[tuple[float, float]], radii: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Small round things all at once.
+
+    Returns:
+        Distance from the nearest of them in its own radii, 9 beyond `reach`, (144, 144) float32; and which one
+        that is, (144, 144) uint8.
+    """
+    nearest = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
+    owner = np.zeros((CANVAS_PX, CANVAS_PX), np.uint8)
+    u, v = grid()
+    for index, ((x, y), radius) in enumerate(zip(centres, radii.tolist(), strict=True)):
+        at = around((x, y), reach * radius)
+        du, dv = (u[:, at[1]] - np.float32(x)) / radius, (v[at[0]] - np.float32(y)) / radius
+        rho = np.sqrt(du * du + dv * dv)
+        closer = rho < nearest[at]
+        np.copyto(nearest[at], rho, where=closer)
+        owner[at][closer] = index
+    return nearest, owner
+
+
 def scatter(
     rng: np.random.Generator, n: int, *, spread: float, gap: float, radii: np.ndarray
 ) -> list[tuple[float, float]]:
     """Centres of `n` things in a cluster, at most `spread` from the middle, that overlap at most by `gap`."""
     ratio, angle = rng.uniform(0.5, 1.0), rng.uniform(0, math.pi)
-    placed: list[tuple[float, float]] = []
-    for radius in radii[:n]:
-        for _ in range(12):
-            along, across = np.clip(rng.normal(0, 0.5, 2), -1, 1) * (spread, spread * ratio)
-            x = float(along * math.cos(angle) - across * math.sin(angle))
-            y = float(along * math.sin(angle) + across * math.cos(angle))
-            if all(
-                math.hypot(x - a, y - b) > (radius + r) * gap
-                for (a, b), r in zip(placed, radii, strict=False)
-            ):
-                break
-        placed.append((x, y))
-    return placed
+    tries = np.clip(rng.normal(0, 0.5, (n, 8, 2)), -1, 1) * (spread, spread * ratio)
+    turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
+    tries = tries @ turn
+    placed = np.full((n, 2), 9.0)
+    for index in range(n):
+        apart = np.hypot(*np.moveaxis(tries[index][:, None] - placed[None, :index], 2, 0))
+        free = (apart > gap * (radii[index] + radii[:index])).all(axis=1)
+        placed[index] = tries[index][int(free.argmax()) if free.any() else -1]
+    return [(float(x), float(y)) for x, y in placed]
 
 
-def blend(low: Colour, high: Colour, share: np.ndarray) -> np.ndarray:
-    """(H, W, 3) float32 between two colours, `share` of the second."""
-    bottom = np.asarray(low, np.float32)
-    return bottom + np.clip(share, 0, 1)[..., None] * (np.asarray(high, np.float32) - bottom)
+def palette(*stops: tuple[float, Colour]) -> np.ndarray:
+    """Colours between stops at places in [0, 1]: (3, 256) float32, for `colours_at`."""
+    places, colours = [place for place, _ in stops], np.array([colour for _, colour in stops])
+    ticks = np.linspace(0, 1, 256)
+    return np.stack([np.interp(ticks, places, colours[:, band]) for band in range(3)]).astype(np.float32)
+
+
+def colours_at(table: np.ndarray, share: np.ndarray) -> list[np.ndarray]:
+    """A `palette`'s colours at `share`, 0 to 1: a plane a band."""
+    index = cv2.convertScaleAbs(np.maximum(share, 0), alpha=255)
+    return [cv2.LUT(index, band) for band in table]
+
+
+def blend(low: Colour, high: Colour, share: np.ndarray) -> list[np.ndarray]:
+    """Between two colours, `share` of the second, 0 to 1: a plane a band."""
+    return [np.float32(a) + share * np.float32(b - a) for a, b in zip(low, high, strict=True)]
 
 
 def vessels(rng: np.random.Generator, n: int, radius: float) -> np.ndarray:
-    """Branching, tapering vessels that run in from the rim (telangiectasia): (168, 168) float32 in [0, 1]."""
+    """Branching, tapering vessels that run in from the rim (telangiectasia): (144, 144) float32 in [0, 1]."""
     picture = np.zeros((CANVAS_PX, CANVAS_PX), np.uint8)
     middle = CANVAS_PX / 2
     for _ in range(n):
@@ -160,7 +194,9 @@ def vessels(rng: np.random.Generator, n: int, radius: float) -> np.ndarray:
         heading = start + math.pi + rng.normal(0, 0.6)
         x, y = middle + radius * UNIT_PX * math.cos(start), middle + radius * UNIT_PX * math.sin(start)
         for branch in range(2):
-            turns = heading + branch * rng.choice((-0.7, 0.7)) + np.cumsum(rng.normal(0, 0.35, 9))
+            turns = (
+                heading + branch * (0.7 if rng.random() < 0.5 else -0.7) + np.cumsum(rng.normal(0, 0.35, 9))
+            )
             run = radius * UNIT_PX * rng.uniform(0.06, 0.11)
             points = np.stack([x + np.cumsum(np.cos(turns)) * run, y + np.cumsum(np.sin(turns)) * run], 1)
             line = np.round(points * 16).astype(np.int32)

@@ -10,6 +10,7 @@ illumination, shadow, glare, blur, motion, exposure, tone curve, sensor noise. T
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -93,28 +94,26 @@ RANGES = {
 
 def draw_capture(rng: np.random.Generator) -> Capture:
     """The everyday variation of a phone photo: mostly usable, now and then poor in one way."""
-    often = rng.random(6)
+    chance = rng.random(6).tolist()
+
+    def bell(sigma: float, limit: float) -> float:
+        return min(max(rng.normal(0, sigma), -limit), limit)
+
     return Capture(
-        distance=float(np.clip(0.95 * 2 ** rng.normal(0, 0.40), 0.5, 2.6)),
-        offset_xy=(
-            float(np.clip(rng.normal(0, 0.07), -0.3, 0.3)),
-            float(np.clip(rng.normal(0, 0.07), -0.3, 0.3)),
-        ),
-        ev=float(np.clip(rng.normal(0.0, 0.35), -1.5, 1.2)),
-        gradient_ev=float(abs(rng.normal(0, 0.5))) if often[0] < 0.7 else 0.0,
-        light_deg=float(rng.uniform(0, 360)),
-        glare=float(rng.uniform(0.15, 0.8)) if often[1] < 0.15 else 0.0,
-        glare_size=float(rng.uniform(0.04, 0.14)),
-        shadow=float(rng.uniform(0.2, 0.65)) if often[2] < 0.15 else 0.0,
-        blur_sigma=float(rng.exponential(0.0022)) if often[3] < 0.6 else 0.0,
-        motion_blur=float(rng.uniform(0.005, 0.025)) if often[4] < 0.08 else 0.0,
-        motion_deg=float(rng.uniform(0, 180)),
-        gamma=float(2 ** rng.normal(0, 0.15)),
-        noise_sigma=float(rng.exponential(0.010)) if often[5] < 0.8 else 0.0,
-        white_balance_ev=(
-            float(np.clip(rng.normal(0, 0.16), -0.6, 0.6)),
-            float(np.clip(rng.normal(0, 0.2), -0.7, 0.7)),
-        ),
+        distance=0.95 * 2 ** bell(0.40, 1.4),
+        offset_xy=(bell(0.07, 0.3), bell(0.07, 0.3)),
+        ev=bell(0.35, 1.3),
+        gradient_ev=abs(bell(0.5, 2.0)) if chance[0] < 0.7 else 0.0,
+        light_deg=rng.uniform(0, 360),
+        glare=rng.uniform(0.15, 0.8) if chance[1] < 0.15 else 0.0,
+        glare_size=rng.uniform(0.04, 0.14),
+        shadow=rng.uniform(0.2, 0.65) if chance[2] < 0.15 else 0.0,
+        blur_sigma=min(rng.exponential(0.0022), 0.05) if chance[3] < 0.6 else 0.0,
+        motion_blur=rng.uniform(0.005, 0.025) if chance[4] < 0.08 else 0.0,
+        motion_deg=rng.uniform(0, 180),
+        gamma=round(2 ** bell(0.15, 0.6), 2),
+        noise_sigma=min(rng.exponential(0.010), 0.08) if chance[5] < 0.8 else 0.0,
+        white_balance_ev=(bell(0.16, 0.6), bell(0.2, 0.7)),
     )
 
 
@@ -186,6 +185,7 @@ def apply_capture(linear_rgb: np.ndarray, capture: Capture, rng: np.random.Gener
     return stored
 
 
+@lru_cache(maxsize=256)
 def _tone_curve(gamma: float) -> np.ndarray:
     """Linear 16 bits to stored 8 bits: (65536,) uint8."""
     curve = cv2.pow(_LINEAR_16, gamma / DISPLAY_GAMMA)

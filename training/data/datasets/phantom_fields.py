@@ -7,6 +7,7 @@ photo cheap. They come from fixed seeds, so every process has the same ones. Cel
 texture basis function, SIGGRAPH 1996. Torch-free.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -27,8 +28,8 @@ class Banks:
         `fine` by the size of their features.
     cell_edge: (512, 512) float32 in [0, 1], 0 on the border between two cells.
     cell_value: (512, 512) float32 in [0, 1], one number a cell.
-    relief: name -> two (1024, 1024) uint8, height of the skin's surface, 128 = mean, and the same turned by 90
-        degrees; four copies of a 512-pixel tile.
+    relief: name -> two (1024, 1024) float32, the skin's height, mean 0, variance 1, and the same turned by
+        90 degrees; four copies of a 512-pixel tile.
     scalp_hair, body_hair: (1024, 1024) uint8, the rank of the topmost strand (strands of low rank lie on top,
         so those below a rank are what a hair density of rank / 255 shows), 255 where there is none.
     scalp_tone: (1024, 1024) uint8, how light each strand of scalp_hair is.
@@ -120,7 +121,7 @@ def _reliefs(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray
     }
     reliefs = {}
     for name, field in surfaces.items():
-        height = np.clip(128 + 40 * (field - field.mean()) / field.std(), 0, 255).astype(np.uint8)
+        height = np.clip((field - field.mean()) / field.std(), -3, 3).astype(np.float32)
         reliefs[name] = (_tiled(height), _tiled(np.ascontiguousarray(height.T)))
     return reliefs
 
@@ -173,5 +174,22 @@ def crop(rng: np.random.Generator, bank: np.ndarray, side: int) -> np.ndarray:
 
 def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, smooth between (3t^2 - 2t^3); `low` > `high` turns it round."""
-    t = np.clip((x - np.float32(low)) * np.float32(1 / (high - low)), 0, 1)
-    return t * t * (3 - 2 * t)
+    t = x - np.float32(low)
+    t *= np.float32(1 / (high - low))
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
+    smooth = t * np.float32(-2)
+    smooth += 3
+    smooth *= t
+    smooth *= t
+    return smooth
+
+
+def pick(rng: np.random.Generator, shares: Sequence[float]) -> int:
+    """An index drawn by its share; what `Generator.choice` does, at a tenth of its time."""
+    mark = rng.random() * sum(shares)
+    for index, share in enumerate(shares):
+        mark -= share
+        if mark < 0:
+            return index
+    return len(shares) - 1

@@ -20,26 +20,32 @@ from training.data.datasets.phantom_canvas import (
     Canvas,
     Colour,
     around,
+    beads,
     blend,
-    disc,
+    colours_at,
     grid,
     noise,
     oval,
+    palette,
     scatter,
     vessels,
 )
-from training.data.datasets.phantom_fields import BANK_PX, banks, crop, ramp
+from training.data.datasets.phantom_fields import BANK_PX, banks, pick, ramp
 
 HONEY, OCHRE, BROWN, CLOT = (0.66, 0.40, 0.10), (0.45, 0.22, 0.06), (0.19, 0.075, 0.03), (0.060, 0.016, 0.012)
 SCALE, CREAM, SEROUS = (0.74, 0.64, 0.50), (0.82, 0.68, 0.36), (0.76, 0.55, 0.30)
 FLUIDS = ((0.80, 0.66, 0.46), SEROUS, (0.86, 0.76, 0.48), (0.16, 0.020, 0.030))
 """Clear, serous, purulent, bloody."""
-GRANULATION, SLOUGH, NECROSIS = (0.40, 0.040, 0.035), (0.62, 0.46, 0.16), (0.028, 0.020, 0.017)
+GRANULATION, SLOUGH, NECROSIS = (0.40, 0.040, 0.035), (0.60, 0.46, 0.22), (0.028, 0.020, 0.017)
+
+CRUST = palette((0.0, HONEY), (0.35, OCHRE), (0.7, BROWN), (1.0, CLOT))
+WOUND = palette((0.0, GRANULATION), (0.3, (0.54, 0.055, 0.047)), (0.75, SLOUGH), (1.0, (0.68, 0.57, 0.33)))
 
 
-def _dome(rho: np.ndarray, power: float = 0.6) -> np.ndarray:
-    """1 in the middle, 0 at the rim, steeper towards it the smaller `power` is."""
-    return cv2.pow(np.maximum(1 - rho * rho, 0), power)
+def _dome(rho: np.ndarray, round_off: float = 0.2) -> np.ndarray:
+    """1 in the middle, 0 at the rim; half an ellipsoid at `round_off` 0, a paraboloid at 1."""
+    bowl = np.maximum(1 - rho * rho, 0)
+    return cv2.addWeighted(cv2.sqrt(bowl), 1 - round_off, bowl, round_off, 0)
 
 
 def _edge(rho: np.ndarray, width: float = 0.08) -> np.ndarray:
@@ -58,10 +64,6 @@ def _cells(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray]
     )
 
 
-def _rgb(colour: Colour) -> np.ndarray:
-    return np.asarray(colour, np.float32)
-
-
 def _dim(colour: Colour, share: float) -> Colour:
     return colour[0] * share, colour[1] * share, colour[2] * share
 
@@ -72,41 +74,41 @@ def _acne(rng: np.random.Generator, canvas: Canvas) -> None:
     kinds = rng.choice(5, n, p=rng.dirichlet((7, 5, 4, 1.2, 2)))
     sizes = np.array([(0.07, 0.14), (0.07, 0.13), (0.028, 0.05), (0.15, 0.24), (0.07, 0.13)])[kinds]
     radii = sizes[:, 0] + rng.random(n) * (sizes[:, 1] - sizes[:, 0])
-    blood, height = canvas.plane("blood"), canvas.plane("height")
-    flush = oval(rng, radius=1.0, rough=0.25)
-    blood += ramp(flush, 1.2, 0.1) * np.float32(rng.uniform(0.05, 0.35))
-    for kind, radius, centre in zip(
-        kinds, radii, scatter(rng, n, spread=0.95, gap=1.0, radii=radii), strict=True
-    ):
-        window, rho = disc(centre, radius, 2.2)
-        wobble = crop(rng, banks().noise["fine"], max(rho.shape))[: rho.shape[0], : rho.shape[1]]
-        rho = rho * rng.uniform(0.9, 1.1) + np.float32(0.10) * wobble * np.minimum(rho, 1)
-        inside = ramp(rho, 1.08, 0.92)
-        canvas.mark(window, inside)
-        if kind == 2:
-            canvas.lay(window, ramp(rho, 0.85, 0.5) * np.float32(0.85), (0.045, 0.032, 0.026))
-            height[window] += np.float32(radius * 20) * np.exp(-((rho - 1.1) ** 2) * 6)
-            continue
-        if kind == 4:
-            canvas.plane("melanin")[window] += inside * np.float32(rng.uniform(0.3, 0.8))
-            blood[window] += inside * np.float32(rng.uniform(0.1, 0.5))
-            continue
-        angry = rng.uniform(0.8, 1.7)
-        blood[window] += np.float32(angry) * np.exp(-0.9 * rho**3) + np.float32(0.35 * angry) * ramp(
-            rho, 2.2, 0.8
-        )
-        height[window] += np.float32(radius * UNIT_PX * rng.uniform(0.45, 0.75)) * np.exp(-1.5 * rho * rho)
-        canvas.plane("smooth")[window] += inside * np.float32(0.7)
-        canvas.plane("gloss")[window] += inside * np.float32(rng.uniform(0.1, 0.45))
-        if kind == 1:
-            top = rng.uniform(0.4, 0.7)
-            canvas.lay(window, ramp(rho, top, top * 0.55) * np.float32(0.9), CREAM)
-            height[window] += np.float32(radius * 14) * ramp(rho, top, 0.1)
+    centres = scatter(rng, n, spread=1.1, gap=1.15, radii=radii)
+    rho, owner = beads(centres, radii, 2.2)
+    rho *= 1 + np.float32(0.07) * noise(rng, "fine")
+
+    def each(values: np.ndarray) -> np.ndarray:
+        table = np.zeros(256, np.float32)
+        table[:n] = values
+        return cv2.LUT(owner, table)
+
+    comedo, mark, pustule = kinds == 2, kinds == 4, kinds == 1
+    angry = np.where(comedo | mark, 0.0, rng.uniform(0.7, 1.7, n))
+    lift = np.where(mark, 0.0, np.where(comedo, 0.12, rng.uniform(0.4, 0.75, n))) * radii * UNIT_PX
+    top = np.where(pustule, rng.uniform(0.4, 0.7, n), 0.0)
+    inside, bump = ramp(rho, 1.08, 0.92), np.exp(np.float32(-1.5) * rho * rho)
+    blood = ramp(oval(rng, rough=0.25), 1.2, 0.1) * np.float32(rng.uniform(0.05, 0.35))
+    blood += each(angry) * (
+        np.exp(np.float32(-0.9) * rho * rho * rho) + np.float32(0.3) * ramp(rho, 2.2, 0.8)
+    )
+    blood += each(mark * rng.uniform(0.1, 0.6, n)) * inside
+    canvas.planes["blood"] = blood
+    canvas.planes["melanin"] = each(mark * rng.uniform(0.3, 0.9, n)) * inside
+    canvas.planes["height"] = each(lift) * bump
+    canvas.planes["smooth"] = each(0.7 * ~mark) * inside
+    canvas.planes["gloss"] = each(np.where(mark, 0.0, rng.uniform(0.05, 0.35, n))) * inside
+    if comedo.any():
+        canvas.lay(WHOLE, each(0.9 * comedo) * ramp(rho, 0.9, 0.5), (0.045, 0.032, 0.026))
+    if pustule.any():
+        peak = each(top)
+        canvas.lay(WHOLE, np.float32(0.9) * ramp(peak - rho, -0.02, 0.16) * (peak > 0), CREAM)
+    canvas.mark(WHOLE, inside)
 
 
 def _alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
     """Smooth round bald patches in dense hair, broken exclamation-mark hairs at the rim."""
-    n = int(rng.choice((1, 2, 3), p=(0.62, 0.26, 0.12)))
+    n = (1, 2, 3)[pick(rng, (0.62, 0.26, 0.12))]
     radii = np.array([1.0, *rng.uniform(0.3, 0.6, n - 1)])
     rho = oval(rng, radius=1.0 if n == 1 else 0.75, aspect=(0.72, 1.0), rough=0.07, fray=0.015)
     for radius in radii[1:]:
@@ -123,19 +125,17 @@ def _alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
     canvas.plane("gloss")[:] = skin * np.float32(rng.uniform(0.05, 0.30))
     canvas.plane("smooth")[:] = skin * np.float32(rng.uniform(0.2, 0.8))
     canvas.mark(WHOLE, _edge(rho))
-    for _ in range(int(rng.integers(8, 40))):
-        x, y = rng.uniform(-1, 1, 2)
-        window, near = disc((x, y), rng.uniform(0.012, 0.022), 1.6)
-        ring = rho[window]
-        if ring.size and 0.55 < float(ring.mean()) < 1.0:
-            canvas.lay(window, ramp(near, 1.4, 0.5) * np.float32(0.8), (0.03, 0.022, 0.018))
+    stubs = rng.uniform(-1.1, 1.1, (int(rng.integers(15, 45)), 2))
+    dots, _ = beads([(float(x), float(y)) for x, y in stubs], rng.uniform(0.014, 0.026, len(stubs)), 1.6)
+    ring = ramp(rho, 0.5, 0.7) * ramp(rho, 1.05, 0.95)
+    canvas.lay(WHOLE, ramp(dots, 1.4, 0.5) * ring * np.float32(0.8), (0.03, 0.022, 0.018))
 
 
 def _blister(rng: np.random.Generator, canvas: Canvas) -> None:
     """Tense translucent domes full of fluid, with a rim and a highlight, on a red base; some collapsed."""
-    n = int(rng.choice((1, 2, 3, 4, 6, 8), p=(0.34, 0.2, 0.16, 0.12, 0.10, 0.08)))
+    n = (1, 2, 3, 4, 6, 8)[pick(rng, (0.34, 0.2, 0.16, 0.12, 0.10, 0.08))]
     radii = np.sort(rng.uniform(0.22, 0.5, n))[::-1] if n > 1 else np.array([1.0])
-    fluid = FLUIDS[int(rng.choice(4, p=(0.4, 0.3, 0.15, 0.15)))]
+    fluid = FLUIDS[pick(rng, (0.4, 0.3, 0.15, 0.15))]
     light = rng.uniform(0, 2 * math.pi)
     blood, height, angry = canvas.plane("blood"), canvas.plane("height"), rng.uniform(0.4, 1.4)
     smooth, gloss = canvas.plane("smooth"), canvas.plane("gloss")
@@ -149,14 +149,14 @@ def _blister(rng: np.random.Generator, canvas: Canvas) -> None:
         inside, slack = _edge(rho, 0.07), rng.random() < 0.25
         halo = ramp(rho + mid[at] * np.float32(0.08), 1.65, 0.95) * (1 - np.float32(0.65) * inside)
         np.maximum(blood[at], halo * np.float32(angry), out=blood[at])
-        roof = _dome(rho, 0.45) * np.float32(radius * UNIT_PX * (0.15 if slack else rng.uniform(0.22, 0.38)))
+        roof = _dome(rho, 0.0) * np.float32(radius * UNIT_PX * (0.15 if slack else rng.uniform(0.22, 0.38)))
         if slack:
             roof += inside * (mid[at] * np.float32(0.9) + fine[at] * np.float32(0.12))
         np.maximum(height[at], roof, out=height[at])
         u, v = grid()[0][:, at[1]] - np.float32(centre[0]), grid()[1][at[0]] - np.float32(centre[1])
         across = np.float32(math.cos(light) / radius) * u + np.float32(math.sin(light) / radius) * v
         rim = np.exp(-(((rho - 0.95) / 0.07) ** 2))
-        shaded = blend(_dim(fluid, 0.5 * veil), _dim(fluid, veil), 0.5 + 0.5 * across)
+        shaded = blend(_dim(fluid, 0.5 * veil), _dim(fluid, veil), np.clip(0.5 + 0.5 * across, 0, 1))
         canvas.lay(at, inside * np.float32(rng.uniform(0.18, 0.42)) * (1 - 0.5 * rim), shaded)
         blood[at] += rim * np.float32(0.5)
         np.maximum(smooth[at], inside * np.float32(0.95), out=smooth[at])
@@ -170,7 +170,7 @@ def _blister(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
     """Yellow-brown plates of dried serum and blood, cracked, with loose scale, on a red base."""
-    n = int(rng.choice((1, 2, 3), p=(0.55, 0.28, 0.17)))
+    n = (1, 2, 3)[pick(rng, (0.55, 0.28, 0.17))]
     rho = oval(rng, radius=1.0 if n == 1 else 0.7, rough=0.28, fray=0.03)
     for _ in range(n - 1):
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.25, 0.5)
@@ -182,18 +182,14 @@ def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
     canvas.plane("blood")[:] = halo * np.float32(rng.uniform(0.35, 1.2))
     plate = ramp(rho + value * np.float32(0.22) + fine * np.float32(0.03), 1.16, 1.06)
     crack = ramp(edge + fine * np.float32(0.05), 0.02, 0.16) * np.float32(0.85) + np.float32(0.15)
-    ripe = rng.normal((0.40, 0.25, 0.0), 0.35)
-    share = value * np.float32(0.5) + mid * np.float32(0.22) + np.float32(0.3)
-    colour = blend(HONEY, OCHRE, share + np.float32(ripe[0]))
-    colour += np.clip(share - np.float32(0.45 - ripe[1]), 0, 1)[..., None] * (_rgb(BROWN) - colour)
-    clotted = ramp(noise(rng, "mid") + np.float32(ripe[2]), 0.9, 1.4)
-    colour += clotted[..., None] * (_rgb(CLOT) - colour)
-    scale = np.exp(-(((rho + value * np.float32(0.22) - 1.04) / 0.07) ** 2)) * np.float32(
-        rng.uniform(0.0, 0.9)
-    )
-    colour += scale[..., None] * (_rgb(SCALE) - colour)
+    ripe = rng.normal(0.1, 0.35)
+    share = value * np.float32(0.28) + mid * np.float32(0.13) + np.float32(0.25 + 0.5 * ripe)
+    shingle = rho + value * np.float32(0.22)
+    scale = np.exp(-(((shingle - 1.04) / 0.07) ** 2)) * np.float32(rng.uniform(0.0, 0.7))
+    colour = colours_at(CRUST, share + np.float32(0.06) * fine)
     canvas.lay(WHOLE, ramp(rho, 1.02, 0.94) * np.float32(0.75), (0.36, 0.055, 0.040))
-    canvas.lay(WHOLE, plate * crack, colour * (1 + np.float32(0.10) * fine)[..., None])
+    canvas.lay(WHOLE, plate * crack, colour)
+    canvas.lay(WHOLE, scale * plate, SCALE)
     canvas.plane("height")[:] = plate * crack * (2.5 + 3.0 * value + 0.6 * mid) + fine * plate * np.float32(
         0.25
     )
@@ -204,7 +200,7 @@ def _crust(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _erythema(rng: np.random.Generator, canvas: Canvas) -> None:
     """Diffuse blotchy redness with a soft border: one flush, many small macules, or a ring."""
-    form = int(rng.choice(3, p=(0.6, 0.27, 0.13)))
+    form = pick(rng, (0.6, 0.27, 0.13))
     mid, fine = noise(rng, "mid"), noise(rng, "fine")
     rho = oval(rng, radius=1.0, rough=0.28)
     if form == 1:
@@ -218,7 +214,7 @@ def _erythema(rng: np.random.Generator, canvas: Canvas) -> None:
         red *= 1 + mid * np.float32(0.16) + fine * np.float32(0.05)
     np.maximum(red, 0, out=red)
     canvas.plane("blood")[:] = red * np.float32(rng.uniform(0.45, 1.5))
-    stain = rng.choice((0.0, 0.15, 0.4), p=(0.6, 0.25, 0.15))
+    stain = (0.0, 0.15, 0.4)[pick(rng, (0.6, 0.25, 0.15))]
     canvas.plane("melanin")[:] = red * np.float32(stain * (0.5 + canvas.skin_melanin))
     canvas.plane("height")[:] = red * np.float32(rng.uniform(0, 1.2))
     canvas.mark(WHOLE, ramp(red, 0.30, 0.46) if form != 2 else ramp(rho, 1.1, 1.0))
@@ -253,17 +249,15 @@ def _leukoderma(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
     """Flat brown: a patch with a network and an irregular border, a cafe-au-lait spot, lentigines, or melasma."""
-    form = int(rng.choice(4, p=(0.40, 0.2, 0.2, 0.2)))
+    form = pick(rng, (0.40, 0.2, 0.2, 0.2))
     deep = 0.55 + 0.55 * canvas.skin_melanin
     mid, fine = noise(rng, "mid"), noise(rng, "fine")
     if form == 2:
         n = int(rng.integers(5, 16))
         radii = rng.uniform(0.08, 0.26, n)
-        brown: np.ndarray = np.zeros((CANVAS_PX, CANVAS_PX), np.float32)
-        for radius, centre in zip(radii, scatter(rng, n, spread=0.95, gap=1.1, radii=radii), strict=True):
-            window, rho = disc(centre, radius, 1.6)
-            rho = rho + mid[window] * np.float32(0.14)
-            np.maximum(brown[window], _edge(rho, 0.25) * np.float32(rng.uniform(0.5, 1)), out=brown[window])
+        rho, owner = beads(scatter(rng, n, spread=0.95, gap=1.1, radii=radii), radii, 1.6)
+        brown: np.ndarray = _edge(rho + mid * np.float32(0.14), 0.25)
+        brown *= rng.uniform(0.5, 1, n).astype(np.float32)[owner]
     else:
         soft = (rng.uniform(0.06, 0.25), rng.uniform(0.03, 0.10), 0.0, rng.uniform(0.35, 0.9))[form]
         rho = oval(rng, radius=1.0, rough=(0.2, 0.12, 0, 0.3)[form], fray=(0.03, 0.02, 0, 0.03)[form])
@@ -279,22 +273,22 @@ def _p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
         form
     ]
     canvas.plane("melanin")[:] = np.maximum(brown, 0) * np.float32(strength * deep)
-    canvas.plane("blood")[:] = brown * np.float32(rng.choice((0.0, 0.2, 0.5), p=(0.55, 0.25, 0.20)))
+    canvas.plane("blood")[:] = brown * np.float32((0.0, 0.2, 0.5)[pick(rng, (0.55, 0.25, 0.20))])
     canvas.mark(WHOLE, shape)
 
 
 def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
     """A raised nodule, one lobe or several: pearly with vessels, red, pigmented, or rough; some ulcerate."""
-    form = int(rng.choice(4, p=(0.36, 0.24, 0.22, 0.18)))
-    lobes = int(rng.choice((1, 2, 3, 5), p=(0.5, 0.2, 0.15, 0.15)))
+    form = pick(rng, (0.36, 0.24, 0.22, 0.18))
+    lobes = (1, 2, 3, 5)[pick(rng, (0.5, 0.2, 0.15, 0.15))]
     rho = oval(rng, radius=0.95 if lobes == 1 else 0.75, aspect=(0.7, 1.0), rough=0.10)
     lift = rng.uniform(0.22, 0.5)
-    height = _dome(rho, rng.uniform(0.5, 0.9)) * np.float32(UNIT_PX * lift)
+    height = _dome(rho, rng.uniform(0.0, 0.7)) * np.float32(UNIT_PX * lift)
     for _ in range(lobes - 1):
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.3, 0.55)
         centre = 0.5 * math.cos(angle), 0.5 * math.sin(angle)
         other = oval(rng, centre=centre, radius=radius, aspect=(0.75, 1), rough=0.06)
-        height = np.maximum(height, _dome(other, 0.6) * np.float32(UNIT_PX * lift * radius * 1.7))
+        height = np.maximum(height, _dome(other) * np.float32(UNIT_PX * lift * radius * 1.7))
         rho = np.minimum(rho, 1 + (other - 1) * np.float32(radius))
     inside, mid, fine = _edge(rho, 0.10), noise(rng, "mid"), noise(rng, "fine")
     height += inside * (mid * np.float32(0.5) + fine * np.float32(rng.uniform(0.03, 0.14)))
@@ -322,7 +316,9 @@ def _tumour(rng: np.random.Generator, canvas: Canvas) -> None:
         pit = oval(rng, centre=tuple(rng.uniform(-0.15, 0.15, 2)), radius=rng.uniform(0.25, 0.55), rough=0.2)
         hollow = ramp(pit, 1.1, 0.75)
         height *= 1 - np.float32(0.45) * hollow
-        colour = blend((0.38, 0.05, 0.04), BROWN if rng.random() < 0.5 else CLOT, 0.5 + 0.5 * mid)
+        colour = blend(
+            (0.38, 0.05, 0.04), BROWN if rng.random() < 0.5 else CLOT, np.clip(0.5 + 0.5 * mid, 0, 1)
+        )
         canvas.lay(WHOLE, hollow * np.float32(0.9), colour)
     canvas.plane("height")[:] = height
     canvas.plane("gloss")[:] = inside * np.float32(gloss)
@@ -340,21 +336,16 @@ def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
     height = np.exp(-(((rho - 1.12) / rng.uniform(0.10, 0.2)) ** 2)) * np.float32(heap)
     height -= ramp(rho, 1.02, rng.uniform(0.6, 0.85)) * np.float32(rng.uniform(5, 13))
     height += bed * (mid * np.float32(0.9) + fine * np.float32(0.22))
-    colour = blend(GRANULATION, _dim(GRANULATION, 1.35), 0.5 + 0.4 * fine)
-    colour *= np.exp(np.float32(0.16) * mid)[..., None]
-    slough = ramp(
-        mid + broad * np.float32(0.6) + fine * np.float32(0.25), *np.array([0.0, 0.7]) + rng.normal(0.35, 0.7)
+    slough = mid + broad * np.float32(0.6) + fine * np.float32(0.25) - np.float32(rng.normal(0.35, 0.7))
+    colour = colours_at(
+        WOUND, ramp(slough, 0.0, 0.7) * np.float32(0.65) + np.float32(0.05) * fine + np.float32(0.15)
     )
-    colour += (slough * np.float32(0.9))[..., None] * (
-        _rgb(SLOUGH) * (1 + np.float32(0.1) * fine)[..., None] - colour
-    )
-    if rng.random() < 0.3:
-        dead = ramp(
-            noise(rng, "mid") + noise(rng, "broad") * np.float32(0.5),
-            *np.array([0.3, 0.6]) + rng.normal(0.1, 0.4),
-        )
-        colour += dead[..., None] * (_rgb(NECROSIS) - colour)
+    depth = 1 + np.float32(0.15) * mid
+    colour = [band * depth for band in colour]
     canvas.lay(WHOLE, bed * np.float32(0.96), colour)
+    if rng.random() < 0.3:
+        dead = noise(rng, "mid") + noise(rng, "broad") * np.float32(0.5) - np.float32(rng.normal(0.1, 0.4))
+        canvas.lay(WHOLE, bed * ramp(dead, 0.3, 0.6), NECROSIS)
     lip = np.exp(-(((rho - 1.06) / 0.07) ** 2))
     if rng.random() < 0.4:
         canvas.lay(WHOLE, lip * np.float32(0.5), (0.72, 0.60, 0.52))
@@ -363,7 +354,7 @@ def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
         rng.uniform(0.1, 0.6)
     )
     canvas.plane("melanin")[:] = halo * np.float32(
-        rng.choice((0.0, 0.3, 0.9)) * (0.4 + 0.5 * canvas.skin_melanin)
+        (0.0, 0.3, 0.9)[pick(rng, (1, 1, 1))] * (0.4 + 0.5 * canvas.skin_melanin)
     )
     canvas.plane("height")[:] = height
     canvas.plane("gloss")[:] = bed * np.float32(rng.uniform(0.15, 0.5))
@@ -374,7 +365,7 @@ def _ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     """Raised, smooth, pale-centred plaques with pink edges in a red flare; they run together and form rings."""
-    n = int(rng.choice((1, 2, 3, 5, 8), p=(0.2, 0.2, 0.22, 0.22, 0.16)))
+    n = (1, 2, 3, 5, 8)[pick(rng, (0.2, 0.2, 0.22, 0.22, 0.16))]
     ring = rng.random() < 0.25
     level = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
     radii = rng.uniform(0.26, 0.58, n) if n > 1 else np.array([0.95])
@@ -391,9 +382,8 @@ def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     plateau = ramp(level, 0.03, -thick)
     inside, mid = ramp(level, 0.03, -0.03), noise(rng, "mid")
     canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(4, 8)) + mid * np.float32(0.25))
-    blood = ramp(level + mid * np.float32(0.06), rng.uniform(0.25, 0.6), 0.0) * np.float32(
-        rng.uniform(0.25, 0.9)
-    )
+    flare = ramp(level + mid * np.float32(0.06), rng.uniform(0.3, 0.7), 0.0)
+    blood = flare * np.float32(rng.uniform(0.35, 1.1))
     blood += inside * np.float32(rng.uniform(0.2, 0.6))
     blood -= ramp(level, -0.04, -0.20) * np.float32(rng.uniform(0.45, 1.0))
     canvas.plane("blood")[:] = blood * (1 + np.float32(0.08) * mid)
@@ -426,6 +416,7 @@ def paint(rng: np.random.Generator, lesion: str, *, skin_melanin: float, parted:
     """
     canvas = Canvas(skin_melanin)
     PAINTERS[lesion](rng, canvas)
+    canvas.fade_out()
     if parted:
         room = cv2.blur(canvas.mask, (13, 13)) * 2 + noise(rng, "fine") * np.float32(0.12)
         open_skin = ramp(room, 0.15, 0.8) * np.float32(rng.uniform(0.8, 1.0))

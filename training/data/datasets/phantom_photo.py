@@ -8,9 +8,11 @@ Labels, their order and their frequencies: Mishra et al. 2019, Table 1. Torch-fr
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from training.data.datasets.phantom_capture import Capture, apply_capture, draw_capture
+from training.data.datasets.phantom_fields import pick
 from training.data.datasets.phantom_lesions import LABELS, paint
 from training.data.datasets.phantom_scene import render_scene
 from training.data.datasets.phantom_skin import SITES, TONES, draw_person
@@ -227,27 +229,32 @@ def _draw_who(
             )
     if not 0 <= site_coupling <= 1:
         raise DataError(f"site_coupling {site_coupling} is out of range; it is a share from 0 to 1.")
-    counts = np.array([TABLE_1_COUNTS[label] for label in LABELS])
-    drawn_lesion = LABELS[int(rng.choice(len(LABELS), p=counts / counts.sum()))]
+    drawn_lesion = LABELS[pick(rng, [TABLE_1_COUNTS[label] for label in LABELS])]
     lesion = lesion or drawn_lesion
     drawn_site = choose_site(rng, lesion, site_coupling)
-    drawn_tone = int(rng.choice(TONES, p=TONE_SHARES))
+    drawn_tone = TONES[pick(rng, TONE_SHARES)]
     return Who(lesion, location or drawn_site, tone or drawn_tone)
 
 
 def choose_site(rng: np.random.Generator, lesion: str, site_coupling: float) -> str:
     """A body site: by SITE_TABLE with probability `site_coupling`, else any of them alike."""
-    shares = np.array([SITE_TABLE[lesion].get(site, 0.0) for site in SITES])
-    shares = site_coupling * shares / shares.sum() + (1 - site_coupling) / len(SITES)
-    return SITES[int(rng.choice(len(SITES), p=shares))]
+    table = SITE_TABLE[lesion]
+    whole = sum(table.values())
+    return SITES[
+        pick(
+            rng,
+            [
+                site_coupling * table.get(site, 0.0) / whole + (1 - site_coupling) / len(SITES)
+                for site in SITES
+            ],
+        )
+    ]
 
 
 def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1 of what is set in a (H, W) mask, the ends just outside; all 0 if nothing is."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    if not columns.size:
-        return 0, 0, 0, 0
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    x, y, width, height = cv2.boundingRect(mask)
+    return x, y, x + width, y + height
 
 
 def _check(size: int, **numbers: int | None) -> None:

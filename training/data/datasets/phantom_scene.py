@@ -7,11 +7,12 @@ band (phantom_skin), covers and hair are laid on it, and the background behind. 
 """
 
 import math
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_canvas import CANVAS_PX, Canvas
+from training.data.datasets.phantom_canvas import CANVAS_PX, RGB, Canvas
 from training.data.datasets.phantom_capture import Capture, gains, glare_light, light_field
 from training.data.datasets.phantom_fields import banks, ramp
 from training.data.datasets.phantom_skin import (
@@ -19,7 +20,6 @@ from training.data.datasets.phantom_skin import (
     HAEMOGLOBIN,
     LOW_PX,
     MELANIN,
-    SITE_LOOKS,
     SURFACE,
     Person,
     Skin,
@@ -46,80 +46,96 @@ def render_scene(
     """
     centre = (0.5 + capture.offset_xy[0], 0.5 + capture.offset_xy[1])
     skin = render_skin(person, size=size, distance=capture.distance, centre_xy=centre)
-    site = SITE_LOOKS[person.location]
-    height, gloss = skin.relief, np.full((size, size), np.float32(site.sheen))
-    relief = skin.relief * np.float32(0.7 * 256 / size) if capture.glare else skin.relief
-    bald = cover = colour = window = None
-    mask = np.zeros((size, size), np.uint8)
-    if canvas is not None:
-        matrix, window = _placement(canvas, capture, size)
-        planes = {name: _place(plane, matrix, window) for name, plane in canvas.planes.items()}
-        if "smooth" in planes:
-            height[window] *= 1 - np.clip(planes["smooth"], 0, 1)
-        if "height" in planes:
-            height[window] += planes["height"] * np.float32(matrix[0, 0])
-        if "depigment" in planes:
-            skin.melanin[window] *= 1 - planes["depigment"]
-        for name, target in (("melanin", skin.melanin), ("blood", skin.blood), ("gloss", gloss)):
-            if name in planes:
-                target[window] += planes[name]
-        bald, cover = planes.get("bald"), planes.get("cover")
-        if canvas.cover_rgb is not None:
-            colour = cv2.split(_place(canvas.cover_rgb, matrix, window))
-        mask[window] = np.where(_place(canvas.mask, matrix, window) > 0.5, 255, 0)
-    light, highlight = _shading(height, gloss, capture)
-    slow = np.exp(skin.shade + light_field(capture, LOW_PX, rng))
-    light *= cv2.resize(slow, (size, size), interpolation=cv2.INTER_LINEAR)
-    glare = glare_light(capture, relief, rng)
-    np.maximum(skin.melanin, 0.03, out=skin.melanin)
-    np.maximum(skin.blood, 0.02, out=skin.blood)
-    highlight *= light
-    hair = _hair_alpha(skin, person, bald, window, size, capture.distance)
-    if hair is not None:
-        highlight *= 1 - hair[0]
-    bands, gain = [], gains(capture)
-    for band in range(3):
-        plane = _reflectance(skin, band)
-        if cover is not None and colour is not None:
-            plane[window] += cover * (colour[band] - plane[window])
+    glare = glare_light(capture, skin.relief * np.float32(0.7 * 256 / size), rng) if capture.glare else None
+    lesion = None if canvas is None else _lay_lesion(canvas, skin, capture, size)
+    light = _diffuse_light(skin, lesion, capture)
+    light *= cv2.resize(
+        np.exp(skin.shade + light_field(capture, LOW_PX, rng)), (size, size), interpolation=cv2.INTER_LINEAR
+    )
+    hair = _hair_alpha(skin, person, lesion, size, capture.distance)
+    shine = None
+    if lesion is not None and "gloss" in lesion.planes:
+        shine = _highlight(skin, lesion, capture) * light[lesion.window]
+        if hair is not None:
+            shine *= 1 - hair[0][lesion.window]
+    bands = []
+    for band, gain in enumerate(gains(capture)):
+        plane = _reflectance(skin, band, gain)
+        if lesion is not None and "cover" in lesion.planes:
+            under = plane[lesion.window]
+            under += lesion.planes["cover"] * (lesion.planes[RGB[band]] * np.float32(gain) - under)
         if hair is not None:
             alpha, tone = hair
-            strand = tone * np.float32(person.hair_rgb[band])
-            strand -= plane
+            strand = tone * np.float32(person.hair_rgb[band] * gain) - plane
             strand *= alpha
             plane += strand
         plane *= light
-        plane += highlight
+        if lesion is not None and shine is not None:
+            plane[lesion.window] += shine * np.float32(gain)
         if skin.body is not None and skin.backdrop is not None:
-            back = skin.backdrop * np.float32(person.backdrop_rgb[band])
+            back = skin.backdrop * np.float32(person.backdrop_rgb[band] * gain)
             plane -= back
             plane *= skin.body
             plane += back
         if glare is not None:
-            plane += glare
-        plane *= np.float32(gain[band])
+            plane += glare * np.float32(gain)
         bands.append(plane)
+    mask = np.zeros((size, size), np.uint8)
+    if lesion is not None:
+        mask[lesion.window] = _as_mask(lesion.planes["mask"])
     if skin.body is not None:
         mask[skin.body < 0.5] = 0
     return cv2.merge(bands), mask
 
 
-def _reflectance(skin: Skin, band: int) -> np.ndarray:
-    """Beer-Lambert: the share of the light of one band that bare skin sends back."""
-    plane = cv2.addWeighted(skin.melanin, -float(MELANIN[band]), skin.blood, -float(HAEMOGLOBIN[band]), 0.0)
-    return cv2.addWeighted(cv2.exp(plane, dst=plane), float(DERMIS[band]), plane, 0.0, SURFACE)
+@dataclass
+class Laid:
+    """A lesion at its place in the frame: the canvas's planes, and its mask, in a window of the frame."""
+
+    window: tuple[slice, slice]
+    planes: dict[str, np.ndarray]
+
+
+def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid:
+    """Bring the canvas to its size and place, and change the skin there: pigment, blood and height."""
+    matrix, window = _placement(canvas, capture, size)
+    planes = _place(canvas, matrix, window)
+    if "smooth" in planes:
+        skin.relief[window] *= 1 - np.clip(planes["smooth"], 0, 1)
+    if "height" in planes:
+        planes["height"] *= np.float32(matrix[0, 0])
+        skin.relief[window] += planes["height"]
+    melanin, blood = skin.melanin[window], skin.blood[window]
+    if "depigment" in planes:
+        melanin *= 1 - planes["depigment"]
+    if "melanin" in planes:
+        melanin += planes["melanin"]
+    if "blood" in planes:
+        blood += planes["blood"]
+    np.maximum(melanin, 0.03, out=melanin)
+    np.maximum(blood, 0.02, out=blood)
+    return Laid(window, planes)
+
+
+def _reflectance(skin: Skin, band: int, gain: float) -> np.ndarray:
+    """Beer-Lambert: the light of one band that bare skin sends back, times the camera's gain."""
+    melanin, blood = -float(MELANIN[band]), -float(HAEMOGLOBIN[band])
+    plane = cv2.addWeighted(skin.melanin, melanin, skin.blood, blood, math.log(DERMIS[band] * gain))
+    light: np.ndarray = np.asarray(cv2.exp(plane, dst=plane), np.float32)
+    return np.add(light, np.float32(SURFACE * gain), out=light)
+
+
+def _as_mask(level: np.ndarray) -> np.ndarray:
+    """uint8, 255 where `level` is above a half."""
+    return (level > 0.5).astype(np.uint8) * np.uint8(255)
 
 
 def _placement(canvas: Canvas, capture: Capture, size: int) -> tuple[np.ndarray, tuple[slice, slice]]:
     """Canvas to frame: the 2x3 matrix that brings the mask's box to its size and place, and the frame's window
     that the canvas then covers."""
-    rows, columns = (
-        np.flatnonzero(canvas.mask.max(axis=1) > 0.5),
-        np.flatnonzero(canvas.mask.max(axis=0) > 0.5),
-    )
-    box = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    scale = LESION_SHARE * size / capture.distance / max(box[2] - box[0], box[3] - box[1])
-    middle = (box[0] + box[2] - 1) / 2, (box[1] + box[3] - 1) / 2
+    left, top, width, depth = cv2.boundingRect(_as_mask(canvas.mask))
+    scale = LESION_SHARE * size / capture.distance / max(width, depth)
+    middle = left + (width - 1) / 2, top + (depth - 1) / 2
     target = [(0.5 + offset) * size - 0.5 for offset in capture.offset_xy]
     shift = [target[i] - scale * middle[i] for i in (0, 1)]
     low = [min(size - 1, max(0, math.floor(s))) for s in shift]
@@ -128,50 +144,86 @@ def _placement(canvas: Canvas, capture: Capture, size: int) -> tuple[np.ndarray,
     return matrix, (slice(low[1], high[1]), slice(low[0], high[0]))
 
 
-def _place(plane: np.ndarray, matrix: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-    """A plane of the canvas at its place in the frame's window, nothing beyond the canvas."""
+def _place(canvas: Canvas, matrix: np.ndarray, window: tuple[slice, slice]) -> dict[str, np.ndarray]:
+    """The canvas's planes and its mask at their place in the frame's window, nothing beyond the canvas."""
+    planes = canvas.planes | {"mask": canvas.mask}
+    names = list(planes)
+    placed: dict[str, np.ndarray] = {}
+    for first in range(0, len(names), 4):  # Four at a time: one pass of the interpolation serves them all.
+        four = names[first : first + 4]
+        moved = _warp(cv2.merge([planes[name] for name in four]), matrix, window)
+        placed |= dict(zip(four, cv2.split(moved), strict=True))
+    return placed
+
+
+def _warp(plane: np.ndarray, matrix: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
     shape = window[1].stop - window[1].start, window[0].stop - window[0].start
     return cv2.warpAffine(plane, matrix, shape, flags=cv2.INTER_LINEAR)
 
 
-def _shading(height: np.ndarray, gloss: np.ndarray, capture: Capture) -> tuple[np.ndarray, np.ndarray]:
-    """The diffuse light, 1 on a flat surface, and the highlight, both (size, size) float32."""
-    slope_x: np.ndarray = cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    slope_y: np.ndarray = cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+def _light_direction(capture: Capture) -> tuple[float, float, float]:
     azimuth, elevation = math.radians(capture.light_deg), math.radians(LIGHT_ELEVATION_DEG)
-    lx, ly, lz = (
-        math.cos(azimuth) * math.cos(elevation),
-        math.sin(azimuth) * math.cos(elevation),
-        math.sin(elevation),
-    )
-    steep = slope_x * slope_x
-    steep += slope_y * slope_y
+    flat = math.cos(elevation)
+    return math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation)
+
+
+def _slope_along(height: np.ndarray, dx: float, dy: float, offset: float) -> np.ndarray:
+    """`offset` less the slope of `height` in a direction (Sobel's derivative): one pass of a 3x3 kernel."""
+    smooth, difference = np.array([1, 2, 1]) / 8, np.array([-1, 0, 1])
+    kernel = -dx * np.outer(smooth, difference) - dy * np.outer(difference, smooth)
+    return cv2.filter2D(height, cv2.CV_32F, kernel, delta=offset, borderType=cv2.BORDER_REPLICATE)
+
+
+def _steepness(lesion: Laid) -> np.ndarray | None:
+    """Length of the lesion's unnormalised normal, 1 where it is flat."""
+    if "height" not in lesion.planes:
+        return None
+    height = lesion.planes["height"]
+    steep = _slope_along(height, 1, 0, 0)
+    steep *= steep
+    down = _slope_along(height, 0, 1, 0)
+    down *= down
+    steep += down
     steep += 1
-    length: np.ndarray = cv2.sqrt(steep)
-    diffuse: np.ndarray = cv2.addWeighted(slope_x, -lx / lz, slope_y, -ly / lz, 1.0)
-    diffuse /= length
-    np.maximum(diffuse, 0.05, out=diffuse)
-    diffuse *= np.float32(1 - AMBIENT)
-    diffuse += np.float32(AMBIENT)
-    half = np.array([lx, ly, lz + 1]) / math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
-    mirror: np.ndarray = cv2.addWeighted(slope_x, -float(half[0]), slope_y, -float(half[1]), float(half[2]))
-    mirror /= length
+    return cv2.sqrt(steep)
+
+
+def _diffuse_light(skin: Skin, lesion: Laid | None, capture: Capture) -> np.ndarray:
+    """Lambert's light on the relief, 1 on a flat surface: (size, size) float32.
+
+    The skin's own relief is shallow: only the lesion's slopes enter the length of the normal.
+    """
+    lx, ly, lz = _light_direction(capture)
+    directed = 1 - AMBIENT
+    light = _slope_along(skin.relief, directed * lx / lz, directed * ly / lz, directed)
+    if lesion is not None and (steepness := _steepness(lesion)) is not None:
+        light[lesion.window] /= steepness
+    np.maximum(light, 0.05 * directed, out=light)
+    light += np.float32(AMBIENT)
+    return light
+
+
+def _highlight(skin: Skin, lesion: Laid, capture: Capture) -> np.ndarray:
+    """Blinn-Phong's highlight in the lesion's window: broad and faint, with a sharp core."""
+    lx, ly, lz = _light_direction(capture)
+    length = math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
+    mirror = _slope_along(skin.relief[lesion.window], lx / length, ly / length, (lz + 1) / length)
+    if (steepness := _steepness(lesion)) is not None:
+        mirror /= steepness
     np.maximum(mirror, 0, out=mirror)
+    np.minimum(mirror, 1, out=mirror)
     for _ in range(5):
         mirror *= mirror
-    wet = mirror * mirror
-    wet *= np.float32(0.85)
-    mirror *= np.float32(0.22)
-    wet += mirror
-    wet *= gloss
-    return diffuse, wet
+    shine = mirror * mirror * np.float32(0.85)
+    shine += mirror * np.float32(0.22)
+    shine *= lesion.planes["gloss"]
+    return shine
 
 
 def _hair_alpha(
     skin: Skin,
     person: Person,
-    bald: np.ndarray | None,
-    window: tuple[slice, slice] | None,
+    lesion: Laid | None,
     size: int,
     distance: float,
 ) -> tuple[np.ndarray, np.ndarray | np.float32] | None:
@@ -179,11 +231,12 @@ def _hair_alpha(
     if skin.hair is None:
         return None
     density: np.ndarray | np.float32 = np.float32(person.hair_density)
-    if bald is not None and window is not None:
+    if lesion is not None and "bald" in lesion.planes:
         density = np.full((size, size), density)
-        density[window] *= 1 - bald
+        density[lesion.window] *= 1 - lesion.planes["bald"]
     alpha = (density - skin.hair) * np.float32(18 if person.dense_hair else 40)
-    np.clip(alpha, 0, 1, out=alpha)
+    np.maximum(alpha, 0, out=alpha)
+    np.minimum(alpha, 1, out=alpha)
     tone: np.ndarray | np.float32 = np.float32(0.8)
     if skin.hair_tone is None:
         alpha *= np.float32(0.6 / max(1.0, distance))

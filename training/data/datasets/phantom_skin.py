@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_fields import NO_HAIR, banks, crop, ramp
+from training.data.datasets.phantom_fields import NO_HAIR, banks, crop
 
 DERMIS = np.array([0.90, 0.72, 0.60], np.float32)
 """Linear RGB of dermis without melanin or blood."""
@@ -48,22 +48,21 @@ class Site:
     """Melanin relative to the trunk's."""
     creases: float = 0.0
     """Depth of long creases across the part."""
-    sheen: float = 0.05
     freckles: float = 0.15
     """Chance of freckles or moles nearby."""
 
 
 SITE_LOOKS: dict[str, Site] = {
-    "scalp": Site(8.5, "fine", 0.6, (0.93, 1.0), 0.05, 0.85, sheen=0.07, freckles=0.0),
-    "face": Site(7.5, "porous", 1.25, (0.0, 0.03), 0.16, 0.95, sheen=0.12, freckles=0.35),
+    "scalp": Site(8.5, "fine", 0.6, (0.93, 1.0), 0.05, 0.85, freckles=0.0),
+    "face": Site(7.5, "porous", 1.25, (0.0, 0.03), 0.16, 0.95, freckles=0.35),
     "neck": Site(6.5, "creased", 1.0, (0.0, 0.02), 0.10, 1.08, creases=1.0, freckles=0.25),
     "chest": Site(15, "fine", 0.8, (0.0, 0.12), 0.03, 0.98, freckles=0.3),
     "back": Site(17, "fine", 1.0, (0.0, 0.03), 0.02, 1.0, freckles=0.45),
     "abdomen": Site(15, "fine", 0.6, (0.0, 0.07), 0.0, 0.92, creases=0.25, freckles=0.15),
     "arm": Site(4.6, "creased", 0.7, (0.02, 0.14), 0.03, 1.06, freckles=0.3),
-    "hand": Site(4.4, "glyphic", 1.5, (0.0, 0.05), 0.18, 1.05, creases=1.5, sheen=0.08, freckles=0.1),
-    "leg": Site(6.5, "creased", 0.8, (0.05, 0.30), 0.0, 0.98, sheen=0.07, freckles=0.15),
-    "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, sheen=0.04, freckles=0.05),
+    "hand": Site(4.4, "glyphic", 1.5, (0.0, 0.05), 0.18, 1.05, creases=1.5, freckles=0.1),
+    "leg": Site(6.5, "creased", 0.8, (0.05, 0.30), 0.0, 0.98, freckles=0.15),
+    "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, freckles=0.05),
 }
 SITES: tuple[str, ...] = tuple(SITE_LOOKS)
 HAIR_COLOURS = (
@@ -140,7 +139,7 @@ def draw_person(
     if hairy:
         density = max(density, rng.uniform(0.35, 0.7))
     grey = rng.random() < 0.12 and density > 0.3
-    darkest = rng.choice(5 if tone <= 2 else 3 if tone <= 3 else 2, p=None)
+    colour = int(rng.integers(0, 4 if tone <= 2 else 3 if tone == 3 else 2))
     spots = np.empty((0, 4))
     if rng.random() < site.freckles:
         freckled = rng.random() < 0.4 and tone <= 4
@@ -152,11 +151,11 @@ def draw_person(
     return Person(
         tone=tone,
         location=location,
-        melanin=float(TONE_MELANIN[tone] * site.tan * np.exp(rng.normal(0, 0.12))),
+        melanin=TONE_MELANIN[tone] * site.tan * math.exp(rng.normal(0, 0.12)),
         blood=float(max(0.05, 0.24 + site.blood * rng.uniform(0.3, 1.5) + rng.normal(0, 0.05))),
         unit_cm=3 * size_cm,
         hair_density=float(density),
-        hair_rgb=HAIR_COLOURS[4] if grey else HAIR_COLOURS[int(darkest)],
+        hair_rgb=HAIR_COLOURS[4 if grey else colour],
         axis_deg=float(rng.uniform(0, 360)),
         across=float(rng.uniform(-0.45, 0.45)),
         backdrop_rgb=_backdrop(rng),
@@ -167,10 +166,9 @@ def draw_person(
 
 def _backdrop(rng: np.random.Generator) -> tuple[float, float, float]:
     """A wall, a cloth, a table."""
-    bright = rng.uniform(0.03, 0.75)
-    tint = np.exp(rng.normal(0, 0.10 if rng.random() < 0.6 else 0.45, 3))
-    red, green, blue = np.clip(bright * tint / tint.mean(), 0.01, 0.9)
-    return float(red), float(green), float(blue)
+    bright, spread = rng.uniform(0.03, 0.75), 0.10 if rng.random() < 0.6 else 0.45
+    red, green, blue = (min(max(bright * math.exp(x), 0.01), 0.9) for x in rng.normal(0, spread, 3).tolist())
+    return red, green, blue
 
 
 def render_skin(person: Person, *, size: int, distance: float, centre_xy: tuple[float, float]) -> Skin:
@@ -193,13 +191,9 @@ def render_skin(person: Person, *, size: int, distance: float, centre_xy: tuple[
 
     zoom = float(np.clip(math.sqrt(person.unit_cm / 7), 0.5, 1.1)) * distance
     turned = banks().relief[site.relief][int(45 < person.axis_deg % 180 < 135)]
-    surface = cv2.resize(
-        _crop(rng, turned, 256 * zoom, centre_xy), (size, size), interpolation=cv2.INTER_LINEAR
-    )
-    relief = surface.astype(np.float32)
-    relief -= 128
-    melanin -= relief * np.float32(0.0011 * (0.3 + person.melanin))
-    relief *= np.float32(0.0040 * site.relief_gain * (size / 256) / max(zoom, 0.7))
+    relief = _enlarge(_crop(rng, turned, 256 * zoom, centre_xy), size)
+    melanin = cv2.scaleAdd(relief, -0.044 * (0.3 + person.melanin), melanin)
+    relief *= np.float32(0.16 * site.relief_gain * (size / 256) / max(zoom, 0.7))
     if site.creases:
         _lay_creases(rng, relief, melanin, x, y, person, site.creases * size / 256 / max(distance, 0.6))
     hair, hair_tone = _hair(rng, person, size, distance, centre_xy)
@@ -301,8 +295,11 @@ def _lay_creases(
     bend = np.float32(rng.uniform(0.05, 0.25)) * np.sin(y * np.float32(rng.uniform(2, 5)))[:, None]
     pitch = float(np.clip(rng.uniform(2.2, 3.4) / person.unit_cm, 0.16, 1.2))
     phase = (along + bend) * np.float32(math.pi / pitch) + np.float32(rng.uniform(0, 3.14))
-    dip = np.exp(np.float32(-260 * pitch**2) * np.cos(phase) ** 2)
-    relief -= np.float32(1.3 * depth_px) * dip
+    bent = np.cos(phase)
+    bent *= bent
+    bent *= np.float32(-260 * pitch**2)
+    dip: np.ndarray = cv2.exp(bent)
+    relief -= np.float32(0.7 * depth_px) * dip
     melanin += np.float32(0.10 + 0.10 * person.melanin) * dip
 
 
@@ -335,7 +332,9 @@ def _curvature(
     if float(np.abs(s).max()) < 1 - edge:
         return shade, None, None
     outside = np.abs(distance_from_axis(x, y))
-    body = ramp(outside, 1 + edge, 1 - edge)
+    body = (1 + edge - outside) * np.float32(0.5 / edge)
+    np.maximum(body, 0, out=body)
+    np.minimum(body, 1, out=body)
     backdrop = _cloth(rng, size)
     beside = np.abs(s) - 1
     backdrop *= _enlarge(1 - np.float32(0.45) * np.exp(-np.maximum(beside, 0) * np.float32(6)), size)
