@@ -170,8 +170,8 @@ def _describe(
     shorter = min(height, width)
     return Lesion(
         box=(round(x0), round(y0), min(round(x1), width), min(round(y1), height)),
-        offset_xy=(((x0 + x1) - width) / 2 / shorter, ((y0 + y1) - height) / 2 / shorter),
-        extent=max(x1 - x0, y1 - y0) / shorter,
+        offset_xy=(float(x0 + x1 - width) / 2 / shorter, float(y0 + y1 - height) / 2 / shorter),
+        extent=float(max(x1 - x0, y1 - y0)) / shorter,
         cut_off=float(_border(region).mean()),
         contrast=float(distance[region].mean()),
     )

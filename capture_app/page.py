@@ -27,8 +27,9 @@ TOP_LABELS = 5  # Shown at once; the rest one tap away.
 
 def main() -> None:
     st.set_page_config("dermcapture", (HERE / "icon.svg").read_text(encoding="utf-8"), layout="centered")
+    reading: Reading | None = st.session_state.get("reading")
     st.html(HERE / "style.css")
-    st.html((HERE / "header.html").read_text(encoding="utf-8"))
+    st.html(HERE / ("header.html" if reading is None else "header_short.html"))
     try:
         classifier = served_model()
     except ModelFileError as error:
@@ -38,20 +39,20 @@ def main() -> None:
         st.html(
             view.notice(
                 "warn",
-                "The model learned from drawings, never from a person’s skin. What it says about a real photo "
-                "means nothing.",
+                "It learned from drawings, never from skin. What it says about a real photo means nothing.",
                 "Demonstration model",
             )
         )
-    reading: Reading | None = st.session_state.get("reading")
     if reading is None:
         ask_for_photo(classifier.card)
     else:
         show_checks(reading)
-        if reading.quality.severity == "block" and not offer_another(reading):
-            return
-        show_answer(reading, classifier)
-    st.html((HERE / "footer.html").read_text(encoding="utf-8"))
+        if reading.quality.severity != "block" or st.session_state.get("anyway"):
+            st.button("Take another photo", on_click=forget, width="stretch", key="another")
+            show_answer(reading, classifier)
+        else:
+            offer_another(reading)
+    st.html(HERE / "footer.html")
     with st.expander("About the model"):
         st.html(view.details(classifier.card, classifier.model_id))
 
@@ -64,12 +65,13 @@ def ask_for_photo(card: ModelCard) -> None:
     way = st.segmented_control(
         "How to give a photo",
         [CAMERA, UPLOAD],
-        default=CAMERA,
+        default=st.session_state.get("last_way", CAMERA),
         required=True,
         label_visibility="collapsed",
         width="stretch",
         key="way",
     )
+    st.session_state["last_way"] = way
     turn = st.session_state.setdefault("turn", 0)
     try:
         if way == CAMERA:
@@ -118,17 +120,14 @@ def show_checks(reading: Reading) -> None:
     st.html(view.finding_rows(reading.quality.findings))
     for note in reading.notes:
         st.html(view.notice("plain", note))
-    st.button("Take another photo", on_click=forget, width="stretch", key="another")
 
 
-def offer_another(reading: Reading) -> bool:
-    """Ask for a better photo first. True when the answer is wanted anyway."""
-    if st.session_state.get("anyway"):
-        return True
+def offer_another(reading: Reading) -> None:
+    """Ask for a better photo first; the answer stays one tap away."""
     advice = " ".join(finding.advice for finding in reading.quality.findings if finding.severity == "block")
     st.html(view.notice("warn", advice, "A better photo would help"))
-    st.button("Show the answer anyway", key="show_anyway", type="tertiary", on_click=want_anyway)
-    return False
+    st.button("Take another photo", on_click=forget, width="stretch", key="another", type="primary")
+    st.button("Show the answer anyway", on_click=want_anyway, key="show_anyway", type="tertiary")
 
 
 def want_anyway() -> None:
@@ -136,36 +135,30 @@ def want_anyway() -> None:
 
 
 def show_answer(reading: Reading, classifier: Classifier) -> None:
-    """Step 3: ranked labels, the body site, and where the model looked."""
+    """Step 3: ranked labels, where the model looked, and the body site."""
     st.html(view.step(3, "Answer"))
     answer_area = st.container()
     gamma = choose_gamma(reading)
     with answer_area:
         prediction = classifier.predict([apply_gamma(reading.for_model, gamma)])[0]
         st.html(view.probability_bars(prediction.lesions[:TOP_LABELS]))
-        if rest := prediction.lesions[TOP_LABELS:]:
-            with st.expander(f"{len(rest)} more labels"):
-                st.html(view.probability_bars(rest))
-        if classifier.card.activation == "sigmoid":
-            st.html(
-                '<p class="dc-quiet">Each percentage is its label’s own: they need not add up to 100.</p>'
-            )
+        show_heatmap(apply_gamma(reading.shown, gamma), prediction, classifier.card)
         if prediction.locations:
             st.html(view.body_site(prediction.locations))
-        used = (
-            "the photo as it was taken"
-            if gamma == 1
-            else f"the photo brightened or darkened, gamma {gamma:.2f}"
-        )
-        st.html(f'<p class="dc-quiet">Pixels used: <b>{used}</b>.</p>')
-        show_heatmap(apply_gamma(reading.shown, gamma), prediction, classifier.card)
+        used = "the photo as it was taken" if gamma == 1 else f"the corrected photo (gamma {gamma:.2f})"
+        own = " Each percentage is its label’s own: they need not add up to 100."
+        st.html(view.quiet(f"Pixels used: {used}.{own if classifier.card.activation == 'sigmoid' else ''}"))
+        if rest := prediction.lesions[TOP_LABELS:]:
+            with st.expander(f"{len(rest)} less likely labels"):
+                st.html(view.probability_bars(rest))
+    st.button("Take another photo", on_click=forget, width="stretch", key="another_below")
 
 
 def show_heatmap(image_rgb: np.ndarray, prediction: Prediction, card: ModelCard) -> None:
     """The heatmap of the label that the person taps, over the photo."""
     names = {score.name: score.display for score in prediction.lesions}
     chosen = st.pills(
-        "Where did it look? Tap a label",
+        "Where it looked, by label",
         list(names),
         format_func=names.__getitem__,
         default=prediction.lesions[0].name,
@@ -200,8 +193,7 @@ def choose_gamma(reading: Reading) -> float:
             )
         )
         st.html(
-            '<p class="dc-quiet">1.0 leaves the photo as it is. Black and white stay; only the tones between '
-            "move. The original is kept.</p>"
+            view.quiet("1.0 leaves the photo as it is. Black and white stay; only the tones between move.")
         )
     return float(gamma)
 

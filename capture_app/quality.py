@@ -87,6 +87,7 @@ class Quality:
     illumination: Finding
     focus: Finding
     lesion: Lesion | None
+    """None where nothing stands out from the skin."""
 
     @property
     def findings(self) -> tuple[Finding, Finding, Finding]:
@@ -112,21 +113,23 @@ def check_photo(image_rgb: np.ndarray) -> Quality:
         image_rgb: (H, W, 3) uint8, RGB, upright.
     """
     scene = read_scene(image_rgb)
-    return Quality(check_field_of_view(scene), check_illumination(scene), check_focus(scene), scene.lesion)
+    field_of_view = check_field_of_view(scene)
+    lesion = None if field_of_view.code == "no_lesion" else scene.lesion
+    return Quality(field_of_view, check_illumination(scene), check_focus(scene), lesion)
 
 
 def check_field_of_view(scene: Scene) -> Finding:
     """Where the lesion lies, and how much of the frame it takes."""
     lesion = scene.lesion
-    if lesion is None:
-        return _finding("no_lesion", 0.0, NO_LESION)
+    presence = _finding("no_lesion", lesion.contrast if lesion else 0.0, NO_LESION)
+    if lesion is None or presence.severity != "ok":
+        return presence
     dx, dy = lesion.offset_xy
     found = [
         _finding("cut_off", lesion.cut_off, f"Part of it is outside the photo: {_towards(dx, dy)}."),
         _finding("off_centre", max(abs(dx), abs(dy)), f"{_towards(dx, dy).capitalize()}, to centre it."),
         _finding("too_far", lesion.extent, "Come closer: it should fill about a third of the photo."),
         _finding("too_close", lesion.extent, "Step back a little, so that some skin around it is seen."),
-        _finding("no_lesion", lesion.contrast, NO_LESION),
     ]
     return _worst(found, "field_of_view", found[1], "It is in view and well placed.")
 

@@ -36,6 +36,11 @@ def step(number: int, title: str) -> str:
     return f'<h2 class="dc-step"><span aria-hidden="true">{number}</span>{escape(title)}</h2>'
 
 
+def quiet(text: str) -> str:
+    """A sentence in small print."""
+    return f'<p class="dc-quiet">{escape(text)}</p>'
+
+
 def picture(image_rgb: np.ndarray, alt: str, caption: str = "", lesion: Lesion | None = None) -> str:
     """A photo with its caption; with a lesion, the box found and the frame's centre are drawn on it."""
     height, width = image_rgb.shape[:2]
@@ -55,9 +60,8 @@ def side_by_side(figures: Sequence[str]) -> str:
 def finding_rows(findings: Sequence[Finding]) -> str:
     """The checks, one quiet row each."""
     rows = "".join(
-        f'<li class="dc-{finding.severity}"><i aria-hidden="true"></i><div><b>{name}</b><em>{SEVERITY_WORDS[finding.severity]}</em>'
-        f"<p>{escape(finding.advice)}</p>"
-        "</div></li>"
+        f'<li class="dc-{finding.severity}"><i aria-hidden="true"></i>'
+        f"<div><b>{name}</b><em>{SEVERITY_WORDS[finding.severity]}</em><p>{escape(finding.advice)}</p></div></li>"
         for name, finding in zip(CHECK_NAMES, findings, strict=True)
     )
     return f'<ul class="dc-findings" aria-label="Checks of the photo">{rows}</ul>'
@@ -91,8 +95,8 @@ def heat_legend(label: str) -> str:
     return (
         f'<div class="dc-legend"><i style="background:linear-gradient(90deg,{stops})" aria-hidden="true"></i>'
         "<p><span>no evidence</span><span>strongest in this photo</span></p></div>"
-        f'<p class="dc-quiet">Where the model found evidence for <b>{escape(label.lower())}</b>. One scale for all '
-        "labels of this photo, so a pale map means weak evidence. The dimmed margin was not looked at.</p>"
+        f'<p class="dc-quiet">Where the model found evidence for <b>{escape(label.lower())}</b>. One scale for '
+        "all labels of this photo: a pale map means weak evidence. The dimmed margin was not looked at.</p>"
     )
 
 

@@ -99,7 +99,9 @@ class Camera {
       const devices = await navigator.mediaDevices.enumerateDevices();
       this.root.querySelector(".switch").hidden =
         devices.filter((device) => device.kind === "videoinput").length < 2;
-      if (attempt === this.attempt) this.show("live");
+      if (attempt !== this.attempt) return;
+      this.show("live");
+      this.root.scrollIntoView({ block: "center" });
     } catch (error) {
       if (attempt === this.attempt) this.close(REASON_OF_ERROR[error.name] ?? "failed");
     }

@@ -1,0 +1,177 @@
+"""What the page shows and keeps, without a browser: readings, pieces of HTML, the script, the server's start."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from capture_app import view
+from capture_app.__main__ import bind
+from capture_app.camera import read_capture
+from capture_app.reading import MAX_PHOTO_BYTES, SHOWN_MAX_SIDE, read_capture_bytes
+from capture_app.server import MODEL_VARIABLE, create_app, served_model
+from export.runtime import Classifier, Score
+from tests.capture_app.harness import ROOT, encode_jpeg, lesion_jpeg
+from tests.tiny_model import tiny_card
+from training.data.photo import decode_photo
+from training.errors import ModelFileError, PhotoError, UserError
+
+PAGE = ROOT / "capture_app" / "page.py"
+
+
+def test_the_model_sees_the_photo_as_the_command_line_does():
+    data, card = lesion_jpeg(size=900), tiny_card()
+    reading = read_capture_bytes(data, "lesion.jpg", card)
+    expected = decode_photo(data, min_side=card.preprocessing.decode_min_side).image_rgb
+    assert np.array_equal(reading.for_model, expected)
+    assert reading.size_hw == (900, 900)
+    assert max(reading.shown.shape[:2]) <= SHOWN_MAX_SIDE
+
+
+def test_a_long_photo_is_shown_small_and_checked():
+    stripe = np.full((64, 1500, 3), 150, np.uint8)
+    assert max(read_capture_bytes(encode_jpeg(stripe), "s.jpg", tiny_card()).shown.shape) <= SHOWN_MAX_SIDE
+
+
+def test_too_many_bytes_are_refused_before_anything_is_decoded():
+    with pytest.raises(PhotoError, match=r"huge\.jpg has 21 MB; at most 20 MB"):
+        read_capture_bytes(bytes(MAX_PHOTO_BYTES + 2**20), "huge.jpg", tiny_card())
+
+
+def test_a_capture_is_checked_before_it_is_believed():
+    sent = {"jpeg": base64.b64encode(b"bytes").decode(), "width": 4, "height": 3}
+    assert read_capture(sent).jpeg == b"bytes"
+    for wrong in (
+        None,
+        3,
+        {},
+        {**sent, "jpeg": "no base64!"},
+        {**sent, "width": "wide"},
+        {**sent, "jpeg": 7},
+    ):
+        with pytest.raises(PhotoError, match="incomplete"):
+            read_capture(wrong)
+
+
+def test_every_text_from_outside_is_escaped():
+    evil = "<script>alert(1)</script>"
+    pieces = [
+        view.notice("plain", evil, evil),
+        view.step(1, evil),
+        view.quiet(evil),
+        view.probability_bars([Score("x", evil, 0.5)]),
+        view.body_site([Score("x", evil, 0.5)]),
+        view.heat_legend(evil),
+        view.picture(np.zeros((8, 8, 3), np.uint8), evil, evil),
+    ]
+    assert not any("<script" in piece for piece in pieces)
+
+
+@pytest.mark.parametrize(
+    ("probability", "words"), [(0, "0%"), (0.004, "under 1%"), (0.5, "50%"), (0.996, "over 99%"), (1, "100%")]
+)
+def test_percentages_never_round_to_a_certainty(probability, words):
+    assert view.percent(probability) == words
+
+
+def test_the_details_give_metrics_with_their_intervals():
+    card = tiny_card()
+    card.metrics.update({"accuracy": 0.714, "accuracy_interval": [0.66, 0.75], "photos": 300, "recall": {}})
+    assert view.metric_rows(card) == [("Accuracy", "71% (95% interval 66 to 75%)")]
+
+
+def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.session_state["last_way"] = "Upload"
+    page.run()
+    assert not page.exception
+    assert any(MODEL_VARIABLE not in html.proto.body for html in page.get("html"))
+
+
+def test_the_page_answers_for_a_photo_in_its_session(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    classifier = Classifier(tiny_model)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    reading = read_capture_bytes(lesion_jpeg(size=400), "lesion.jpg", classifier.card)
+    page.session_state["reading"] = reading
+    page.session_state["anyway"] = True
+    page.run()
+    assert not page.exception
+    best = classifier.predict([reading.for_model])[0].lesions[0]
+    bars = next(html.proto.body for html in page.get("html") if "dc-bars" in html.proto.body)
+    assert f"<span>{best.display}</span><b>{view.percent(best.probability)}</b>" in bars
+    assert any("need not add up to 100" in html.proto.body for html in page.get("html"))
+
+
+def test_a_server_never_starts_without_a_model_that_works(tmp_path, monkeypatch):
+    monkeypatch.delenv(MODEL_VARIABLE, raising=False)
+    with pytest.raises(ModelFileError, match="no model is named"):
+        served_model()
+    monkeypatch.setenv(MODEL_VARIABLE, "")
+    with pytest.raises(ModelFileError, match="is not there"):
+        create_app(tmp_path / "missing.onnx")
+
+
+def test_a_port_in_use_is_one_sentence_with_the_way_out():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"port {port} .* is in use; .*--port"):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70000), ("no such host", 0), ("203.0.113.7", 0)])
+def test_an_address_that_cannot_be_had_is_one_sentence(host, port):
+    with pytest.raises(UserError, match=r"valid are|try 127\.0\.0\.1"):
+        bind(host, port)
+
+
+def test_the_command_line_names_what_is_wrong_with_the_model(tmp_path):
+    broken = tmp_path / "model.onnx"
+    broken.write_bytes(b"not a model")
+    done = subprocess.run(
+        [sys.executable, "-m", "capture_app", str(broken), "--port", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert "model.onnx" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_packages_files_are_all_named_for_the_wheel():
+    import tomllib
+
+    named = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for package, folder in (
+        ("capture_app", ROOT / "capture_app"),
+        ("capture_app.camera", ROOT / "capture_app/camera"),
+    ):
+        shipped = {path for pattern in named[package] for path in folder.glob(pattern)}
+        own = {path for path in [*folder.glob("*.*"), *folder.glob(".streamlit/*")] if path.is_file()}
+        assert {path for path in own if path.suffix != ".py"} <= shipped
+
+
+def test_the_server_and_the_page_agree_on_sizes():
+    import tomllib
+
+    from capture_app.server import MAX_MESSAGE_BYTES
+
+    config = tomllib.loads(Path(PAGE.parent / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["maxMessageSize"] * 2**20 == MAX_MESSAGE_BYTES
+    assert config["server"]["maxUploadSize"] * 2**20 >= MAX_PHOTO_BYTES
+    assert config["browser"]["gatherUsageStats"] is False

@@ -1,0 +1,190 @@
+"""The checks measure what they say, in the direction that they say, on any skin."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from capture_app import quality
+from capture_app.locate import read_scene
+from capture_app.quality import check_photo, measure_light, measure_sharpness
+
+SIZE = 300
+
+
+def draw_lesion(
+    *,
+    centre=(0.5, 0.5),
+    radius=0.16,
+    skin=(205, 160, 140),
+    lesion=(120, 70, 60),
+    size=SIZE,
+    seed=0,
+) -> np.ndarray:
+    """Skin with texture and one round spot; places and sizes as fractions of the frame."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:size, 0:size] / size
+    inside = np.hypot(x - centre[0], y - centre[1]) < radius
+    image = np.where(inside[..., None], np.float64(lesion), np.float64(skin))
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (size, size)), (0, 0), 0.8)
+    image *= 1 + 0.06 * grain[..., None] / grain.std()
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def darken(image: np.ndarray, factor: float) -> np.ndarray:
+    return np.round(image * factor).astype(np.uint8)
+
+
+def test_a_centred_sharp_well_lit_lesion_passes_every_check():
+    found = check_photo(draw_lesion())
+    assert [finding.severity for finding in found.findings] == ["ok"] * 3
+    assert found.severity == "ok"
+
+
+def test_the_box_is_the_lesion_in_the_photos_own_pixels():
+    for size in (200, 900):
+        lesion = check_photo(draw_lesion(centre=(0.4, 0.55), radius=0.15, size=size)).lesion
+        assert np.allclose(np.array(lesion.box) / size, (0.25, 0.40, 0.55, 0.70), atol=0.03)
+        assert lesion.extent == pytest.approx(0.3, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("centre", "way"),
+    [((0.25, 0.5), "left"), ((0.75, 0.5), "right"), ((0.5, 0.25), "up"), ((0.5, 0.75), "down")],
+)
+def test_advice_moves_the_phone_to_where_the_lesion_lies(centre, way):
+    finding = check_photo(draw_lesion(centre=centre, radius=0.12)).field_of_view
+    assert finding.code == "off_centre"
+    assert way in finding.advice.lower()
+
+
+def test_a_mirrored_photo_gets_the_mirrored_advice():
+    image = draw_lesion(centre=(0.24, 0.5), radius=0.12)
+    here, there = check_photo(image), check_photo(image[:, ::-1])
+    assert here.field_of_view.measure == pytest.approx(there.field_of_view.measure, abs=0.02)
+    assert here.field_of_view.advice.replace("left", "right") == there.field_of_view.advice
+    assert here.focus.measure == pytest.approx(there.focus.measure, rel=1e-3)
+
+
+def test_distance_is_advised_on_both_ways():
+    assert check_photo(draw_lesion(radius=0.05)).field_of_view.code == "too_far"
+    assert check_photo(draw_lesion(radius=0.4)).field_of_view.code == "too_close"
+
+
+def test_a_lesion_cut_by_the_frame_is_asked_for_again():
+    finding = check_photo(draw_lesion(centre=(0.02, 0.5), radius=0.2)).field_of_view
+    assert finding.severity == "block"
+    assert "left" in finding.advice
+
+
+def test_less_light_always_measures_lower_and_is_called_dark_in_the_end():
+    image = draw_lesion()
+    factors = (1, 0.8, 0.6, 0.4, 0.25, 0.12)
+    measures = [measure_light(read_scene(darken(image, factor))).highlight_luma for factor in factors]
+    assert measures == sorted(measures, reverse=True)
+    assert len(set(measures)) == len(measures)
+    assert check_photo(darken(image, 0.12)).illumination.code == "too_dark"
+    assert check_photo(darken(image, 0.12)).illumination.severity == "block"
+
+
+def test_blur_always_measures_lower_and_is_called_blurred_in_the_end():
+    image = draw_lesion()
+    blurred = [image, *(cv2.GaussianBlur(image, (0, 0), sigma) for sigma in (0.7, 1.2, 2, 3, 5))]
+    measures = [measure_sharpness(read_scene(photo)) for photo in blurred]
+    assert measures == sorted(measures, reverse=True)
+    assert check_photo(blurred[-1]).focus.code == "blurred"
+    assert check_photo(blurred[-1]).focus.severity == "block"
+
+
+def test_dark_skin_in_good_light_is_no_dark_photo():
+    image = draw_lesion(skin=(110, 72, 55), lesion=(52, 32, 26))
+    assert check_photo(image).illumination.severity == "ok"
+
+
+@pytest.mark.parametrize("tone", [5, 6])
+def test_dark_skin_drawn_in_good_light_is_no_dark_photo(tone):
+    from training.data.datasets.phantom import draw_photo
+    from training.data.datasets.phantom_capture import Capture
+
+    found = [
+        check_photo(
+            draw_photo(1, i, lesion="tumour", location="back", tone=tone, capture=Capture()).image_rgb
+        )
+        for i in range(6)
+    ]
+    assert all(photo.illumination.code != "too_dark" for photo in found)
+
+
+def test_washed_out_and_unevenly_lit_photos_are_told_apart():
+    image = draw_lesion().astype(np.float64)
+    washed = np.clip(image * 2.2, 0, 255).astype(np.uint8)
+    assert check_photo(washed).illumination.code in ("too_bright", "clipped")
+    shade = 2 ** (np.linspace(0, -5, SIZE) / 2.2)[None, :, None]
+    assert check_photo((image * shade).astype(np.uint8)).illumination.code == "uneven"
+
+
+def test_plain_skin_shows_no_lesion_to_judge():
+    finding = check_photo(draw_lesion(radius=0)).field_of_view
+    assert finding.code == "no_lesion"
+    assert finding.severity == "advise"
+
+
+@pytest.mark.parametrize("size_hw", [(32, 32), (40, 900), (900, 40)])
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_any_photo_gets_three_findings_even_a_blank_one(size_hw, value):
+    found = check_photo(np.full((*size_hw, 3), value, np.uint8))
+    assert len(found.findings) == 3
+    assert all(np.isfinite(finding.measure) and finding.advice for finding in found.findings)
+
+
+def test_the_checks_change_nothing_and_repeat_themselves():
+    image = draw_lesion()
+    kept = image.copy()
+    assert check_photo(image) == check_photo(image)
+    assert np.array_equal(image, kept)
+
+
+def test_findings_are_plain_numbers_for_json():
+    found = check_photo(draw_lesion())
+    assert (
+        json.loads(json.dumps([asdict(finding) for finding in found.findings]))[0]["code"] == "field_of_view"
+    )
+    assert json.dumps(asdict(found.lesion))
+
+
+def test_every_limit_of_the_table_is_a_limit_and_block_lies_beyond_advise():
+    table = json.loads(Path(quality.__file__).with_name("limits.json").read_text())
+    assert set(quality.limits()) == set(table) - {"about"}
+    for limit in quality.limits().values():
+        assert limit.worse in ("above", "below")
+        if limit.block is not None:
+            assert (limit.block > limit.advise) == (limit.worse == "above")
+
+
+@pytest.mark.real_data
+def test_clean_real_photos_mostly_pass_and_degraded_ones_do_not(real_photos):
+    clean = [check_photo(photo).severity != "block" for photo in real_photos]
+    blurred = [
+        check_photo(cv2.GaussianBlur(photo, (0, 0), 0.01 * min(photo.shape[:2]))).focus.severity != "ok"
+        for photo in real_photos
+    ]
+    dark = [check_photo(darken(photo, 0.2)).illumination.severity == "block" for photo in real_photos]
+    assert np.mean(clean) >= 0.9
+    assert np.mean(blurred) >= 0.95
+    assert np.mean(dark) >= 0.9
+
+
+@pytest.fixture(scope="module")
+def real_photos() -> list[np.ndarray]:
+    import os
+
+    from training.data.photo import read_photo
+
+    root = Path(os.environ.get("DERMCAPTURE_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    paths = sorted((root / "pad_ufes_20" / "images").glob("*.jpg"))[::12]
+    if not paths:
+        pytest.skip(f"no PAD-UFES-20 photos under {root}; set DERMCAPTURE_REAL_DATA to where they are")
+    return [read_photo(path, min_side=512).image_rgb for path in paths]
