@@ -98,12 +98,12 @@ class Laid:
 
 def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid:
     """Bring the canvas to its size and place, and change the skin there: pigment, blood and height."""
-    matrix, window = _placement(canvas, capture, size)
-    planes = _place(canvas, matrix, window)
+    laid, scale = _place(canvas, capture, size)
+    window, planes = laid.window, laid.planes
     if "smooth" in planes:
         skin.relief[window] *= 1 - np.clip(planes["smooth"], 0, 1)
     if "height" in planes:
-        planes["height"] *= np.float32(matrix[0, 0])
+        planes["height"] *= np.float32(scale)
         skin.relief[window] += planes["height"]
     melanin, blood = skin.melanin[window], skin.blood[window]
     if "depigment" in planes:
@@ -114,7 +114,7 @@ def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid
         blood += planes["blood"]
     np.maximum(melanin, 0.03, out=melanin)
     np.maximum(blood, 0.02, out=blood)
-    return Laid(window, planes)
+    return laid
 
 
 def _reflectance(skin: Skin, band: int, gain: float) -> np.ndarray:
@@ -130,35 +130,26 @@ def _as_mask(level: np.ndarray) -> np.ndarray:
     return (level > 0.5).astype(np.uint8) * np.uint8(255)
 
 
-def _placement(canvas: Canvas, capture: Capture, size: int) -> tuple[np.ndarray, tuple[slice, slice]]:
-    """Canvas to frame: the 2x3 matrix that brings the mask's box to its size and place, and the frame's window
-    that the canvas then covers."""
+def _place(canvas: Canvas, capture: Capture, size: int) -> tuple[Laid, float]:
+    """Scale the canvas so that its mask's box has its size and place; and by how much it was scaled."""
     left, top, width, depth = cv2.boundingRect(_as_mask(canvas.mask))
-    scale = LESION_SHARE * size / capture.distance / max(width, depth)
-    middle = left + (width - 1) / 2, top + (depth - 1) / 2
-    target = [(0.5 + offset) * size - 0.5 for offset in capture.offset_xy]
-    shift = [target[i] - scale * middle[i] for i in (0, 1)]
-    low = [min(size - 1, max(0, math.floor(s))) for s in shift]
-    high = [max(low[i] + 1, min(size, math.ceil(shift[i] + scale * (CANVAS_PX - 1)))) for i in (0, 1)]
-    matrix = np.array([[scale, 0, shift[0] - low[0]], [0, scale, shift[1] - low[1]]])
-    return matrix, (slice(low[1], high[1]), slice(low[0], high[0]))
-
-
-def _place(canvas: Canvas, matrix: np.ndarray, window: tuple[slice, slice]) -> dict[str, np.ndarray]:
-    """The canvas's planes and its mask at their place in the frame's window, nothing beyond the canvas."""
-    planes = canvas.planes | {"mask": canvas.mask}
-    names = list(planes)
-    placed: dict[str, np.ndarray] = {}
-    for first in range(0, len(names), 4):  # Four at a time: one pass of the interpolation serves them all.
-        four = names[first : first + 4]
-        moved = _warp(cv2.merge([planes[name] for name in four]), matrix, window)
-        placed |= dict(zip(four, cv2.split(moved), strict=True))
-    return placed
-
-
-def _warp(plane: np.ndarray, matrix: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-    shape = window[1].stop - window[1].start, window[0].stop - window[0].start
-    return cv2.warpAffine(plane, matrix, shape, flags=cv2.INTER_LINEAR)
+    target = LESION_SHARE * size / capture.distance
+    side = max(4, round(CANVAS_PX * target / max(width, depth)))
+    scale = side / CANVAS_PX
+    middle = left + width / 2, top + depth / 2
+    start = [round((0.5 + capture.offset_xy[i]) * size - scale * middle[i]) for i in (0, 1)]
+    first = [min(max(0, -low), side - 1) for low in start]
+    low = [min(max(0, low), size - 1) for low in start]
+    shown = [max(1, min(side - first[i], size - low[i])) for i in (0, 1)]
+    window = slice(low[1], low[1] + shown[1]), slice(low[0], low[0] + shown[0])
+    part = slice(first[1], first[1] + shown[1]), slice(first[0], first[0] + shown[0])
+    return Laid(
+        window,
+        {
+            name: cv2.resize(plane, (side, side), interpolation=cv2.INTER_LINEAR)[part]
+            for name, plane in (canvas.planes | {"mask": canvas.mask}).items()
+        },
+    ), scale
 
 
 def _light_direction(capture: Capture) -> tuple[float, float, float]:
@@ -230,9 +221,9 @@ def _hair_alpha(
     """Opacity and tone of the hairs: those of rank below the local density show."""
     if skin.hair is None:
         return None
-    density: np.ndarray | np.float32 = np.float32(person.hair_density)
+    density = np.full((1, 1), np.float32(person.hair_density))
     if lesion is not None and "bald" in lesion.planes:
-        density = np.full((size, size), density)
+        density = np.full((size, size), density[0, 0])
         density[lesion.window] *= 1 - lesion.planes["bald"]
     alpha = (density - skin.hair) * np.float32(18 if person.dense_hair else 40)
     np.maximum(alpha, 0, out=alpha)
@@ -241,7 +232,7 @@ def _hair_alpha(
     if skin.hair_tone is None:
         alpha *= np.float32(0.6 / max(1.0, distance))
     else:
-        roots = np.float32(0.9) * ramp(np.asarray(density, np.float32), 0.3, 0.85)
+        roots = np.float32(0.9) * ramp(density, 0.3, 0.85)
         tone = (skin.hair_tone * np.float32(1 / 255)) ** 2
         tone *= (np.minimum(alpha * 2, 1) * np.float32(2.1)) + np.float32(0.2)
         sheen = np.exp(banks().noise["broad"][:LOW_PX, :LOW_PX] * np.float32(0.4))

@@ -207,7 +207,7 @@ def _crop(
     """The view of a tiled bank that spans the frame; the lesion's centre always meets the same place in it."""
     tile = tiled.shape[0] // 2
     reach = min(max(8, round(span_px)), tile)
-    left, top = np.round(rng.random(2) * tile - np.asarray(centre_xy) * reach).astype(int) % tile
+    left, top = (int(rng.random() * tile - centre * reach) % tile for centre in centre_xy)
     return tiled[top : top + reach, left : left + reach]
 
 
@@ -250,7 +250,7 @@ def _hair(
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Each pixel's hair rank in [0, 1], 1 = no hair; and each strand's tone, where hair is dense."""
     turn, anchor = person.axis_deg + rng.normal(0, 25), rng.uniform(0.4, 0.6, 2)
-    if person.hair_density < 0.004:
+    if person.hair_density < 0.01:
         return None, None
     span = (
         (280 if person.dense_hair else 330)
@@ -294,11 +294,15 @@ def _lay_creases(
     along = np.float32(math.cos(angle)) * x[None] + np.float32(math.sin(angle)) * y[:, None]
     bend = np.float32(rng.uniform(0.05, 0.25)) * np.sin(y * np.float32(rng.uniform(2, 5)))[:, None]
     pitch = float(np.clip(rng.uniform(2.2, 3.4) / person.unit_cm, 0.16, 1.2))
-    phase = (along + bend) * np.float32(math.pi / pitch) + np.float32(rng.uniform(0, 3.14))
-    bent = np.cos(phase)
-    bent *= bent
-    bent *= np.float32(-260 * pitch**2)
-    dip: np.ndarray = cv2.exp(bent)
+    turns = along + bend
+    turns *= np.float32(1 / pitch)
+    turns += np.float32(rng.random())
+    turns -= np.rint(turns)
+    turns *= turns
+    turns *= np.float32(-2600 * pitch**2)
+    turns += 1
+    dip = np.maximum(turns, 0, out=turns)
+    dip *= dip
     relief -= np.float32(0.7 * depth_px) * dip
     melanin += np.float32(0.10 + 0.10 * person.melanin) * dip
 
