@@ -94,6 +94,8 @@ class Laid:
 
     window: tuple[slice, slice]
     planes: dict[str, np.ndarray]
+    steepness: np.ndarray | None = None
+    """Length of its unnormalised normal, 1 where it is flat; None = flat all over."""
 
 
 def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid:
@@ -101,10 +103,11 @@ def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid
     laid, scale = _place(canvas, capture, size)
     window, planes = laid.window, laid.planes
     if "smooth" in planes:
-        skin.relief[window] *= 1 - np.clip(planes["smooth"], 0, 1)
+        skin.relief[window] *= 1 - np.minimum(planes["smooth"], 1)
     if "height" in planes:
         planes["height"] *= np.float32(scale)
         skin.relief[window] += planes["height"]
+        laid.steepness = _steepness(planes["height"])
     melanin, blood = skin.melanin[window], skin.blood[window]
     if "depigment" in planes:
         melanin *= 1 - planes["depigment"]
@@ -165,11 +168,8 @@ def _slope_along(height: np.ndarray, dx: float, dy: float, offset: float) -> np.
     return cv2.filter2D(height, cv2.CV_32F, kernel, delta=offset, borderType=cv2.BORDER_REPLICATE)
 
 
-def _steepness(lesion: Laid) -> np.ndarray | None:
-    """Length of the lesion's unnormalised normal, 1 where it is flat."""
-    if "height" not in lesion.planes:
-        return None
-    height = lesion.planes["height"]
+def _steepness(height: np.ndarray) -> np.ndarray:
+    """Length of the unnormalised normal of a surface."""
     steep = _slope_along(height, 1, 0, 0)
     steep *= steep
     down = _slope_along(height, 0, 1, 0)
@@ -187,8 +187,8 @@ def _diffuse_light(skin: Skin, lesion: Laid | None, capture: Capture) -> np.ndar
     lx, ly, lz = _light_direction(capture)
     directed = 1 - AMBIENT
     light = _slope_along(skin.relief, directed * lx / lz, directed * ly / lz, directed)
-    if lesion is not None and (steepness := _steepness(lesion)) is not None:
-        light[lesion.window] /= steepness
+    if lesion is not None and lesion.steepness is not None:
+        light[lesion.window] /= lesion.steepness
     np.maximum(light, 0.05 * directed, out=light)
     light += np.float32(AMBIENT)
     return light
@@ -199,8 +199,8 @@ def _highlight(skin: Skin, lesion: Laid, capture: Capture) -> np.ndarray:
     lx, ly, lz = _light_direction(capture)
     length = math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
     mirror = _slope_along(skin.relief[lesion.window], lx / length, ly / length, (lz + 1) / length)
-    if (steepness := _steepness(lesion)) is not None:
-        mirror /= steepness
+    if lesion.steepness is not None:
+        mirror /= lesion.steepness
     np.maximum(mirror, 0, out=mirror)
     np.minimum(mirror, 1, out=mirror)
     for _ in range(5):

@@ -29,6 +29,7 @@ TONE_MELANIN = {1: 0.18, 2: 0.42, 3: 0.80, 4: 1.5, 5: 2.7, 6: 4.8}
 TONES = tuple(TONE_MELANIN)
 LOW_PX = 64
 """Side of the fields that vary slowly over the frame; they are enlarged to it."""
+LOW_TICKS = np.linspace(0, 1, LOW_PX, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def draw_person(
     spots = np.empty((0, 4))
     if rng.random() < site.freckles:
         freckled = rng.random() < 0.4 and tone <= 4
-        n = int(rng.integers(12, 60)) if freckled else int(rng.integers(1, 5))
+        n = int(rng.integers(12, 50)) if freckled else int(rng.integers(1, 5))
         where = rng.uniform(-0.8, 0.8, (n, 2))
         radius = rng.uniform(0.004, 0.012, n) if freckled else rng.uniform(0.007, 0.022, n)
         depth = rng.uniform(0.25, 0.7, n) if freckled else rng.uniform(0.8, 2.2, n)
@@ -189,7 +190,7 @@ def render_skin(person: Person, *, size: int, distance: float, centre_xy: tuple[
     blood = _enlarge(flush + np.float32(person.blood), size)
     _lay_spots(melanin, person.spots, size, distance, centre_xy)
 
-    zoom = float(np.clip(math.sqrt(person.unit_cm / 7), 0.5, 1.1)) * distance
+    zoom = min(max(math.sqrt(person.unit_cm / 7), 0.5), 1.1) * distance
     turned = banks().relief[site.relief][int(45 < person.axis_deg % 180 < 135)]
     relief = _enlarge(_crop(rng, turned, 256 * zoom, centre_xy), size)
     melanin = cv2.scaleAdd(relief, -0.044 * (0.3 + person.melanin), melanin)
@@ -234,12 +235,14 @@ def _warp(
     degrees: float,
     size: int,
     centre_xy: tuple[float, float],
+    *,
+    smooth: bool,
 ) -> np.ndarray:
     """A bank turned by `degrees`, `span` of its pixels across the frame: (size, size) uint8."""
     scale, angle = span / size, math.radians(degrees)
     turn = scale * np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     shift = anchor * bank.shape[0] - turn @ (np.asarray(centre_xy) * size)
-    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST)
     return cv2.warpAffine(
         bank, np.column_stack([turn, shift]), (size, size), flags=flags, borderMode=cv2.BORDER_REFLECT_101
     )
@@ -253,31 +256,31 @@ def _hair(
     if person.hair_density < 0.01:
         return None, None
     span = (
-        (280 if person.dense_hair else 330)
-        * distance
-        * float(np.clip(math.sqrt(person.unit_cm / 12), 0.6, 1.25))
+        (280 if person.dense_hair else 330) * distance * min(max(math.sqrt(person.unit_cm / 12), 0.6), 1.25)
     )
     bank = banks().scalp_hair if person.dense_hair else banks().body_hair
-    ranks = _warp(bank, anchor, span, turn, size, centre_xy).astype(np.float32)
+    ranks = _warp(bank, anchor, span, turn, size, centre_xy, smooth=person.dense_hair).astype(np.float32)
     ranks *= np.float32(1 / NO_HAIR)
     if not person.dense_hair:
         return ranks, None
-    return ranks, _warp(banks().scalp_tone, anchor, span, turn, size, centre_xy).astype(np.float32)
+    return ranks, _warp(banks().scalp_tone, anchor, span, turn, size, centre_xy, smooth=False).astype(
+        np.float32
+    )
 
 
 def _lay_spots(
     melanin: np.ndarray, spots: np.ndarray, size: int, distance: float, centre_xy: tuple[float, float]
 ) -> None:
-    for x, y, radius, depth in spots:
-        cx, cy = (x / distance + centre_xy[0]) * size, (y / distance + centre_xy[1]) * size
-        r = radius / distance * size
-        x0, x1 = max(0, int(cx - 2 * r)), min(size, int(cx + 2 * r) + 2)
-        y0, y1 = max(0, int(cy - 2 * r)), min(size, int(cy + 2 * r) + 2)
-        if x0 >= x1 or y0 >= y1:
-            continue
-        v, u = np.ogrid[y0:y1, x0:x1]
-        rho2 = ((u - cx) ** 2 + (v - cy) ** 2) / (r * r)
-        melanin[y0:y1, x0:x1] += (depth * np.exp(-0.7 * rho2 * rho2)).astype(np.float32)
+    if not len(spots):
+        return
+    dots = np.zeros((size, size), np.uint8)
+    for x, y, radius, depth in spots.tolist():
+        at = (
+            round((x / distance + centre_xy[0]) * size * 16),
+            round((y / distance + centre_xy[1]) * size * 16),
+        )
+        cv2.circle(dots, at, round(radius / distance * size * 16), round(depth * 100), -1, cv2.LINE_AA, 4)
+    melanin += cv2.blur(dots, (3, 3)).astype(np.float32) * np.float32(0.01)
 
 
 def _lay_creases(
@@ -326,10 +329,7 @@ def _curvature(
         along += np.float32(person.across)
         return along
 
-    low = (
-        np.linspace(x[0], x[-1], LOW_PX, dtype=np.float32),
-        np.linspace(y[0], y[-1], LOW_PX, dtype=np.float32),
-    )
+    low = x[0] + LOW_TICKS * (x[-1] - x[0]), y[0] + LOW_TICKS * (y[-1] - y[0])
     s = distance_from_axis(*low)
     shade = np.log(0.22 + 0.78 * np.sqrt(np.maximum(1 - s * s, np.float32(0.02)))) * np.float32(0.6)
     edge = 1.2 * float(x[1] - x[0]) / half
