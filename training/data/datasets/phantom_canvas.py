@@ -161,10 +161,11 @@ def scatter(
     tries = tries @ turn
     placed = np.full((n, 2), 9.0)
     for index in range(n):
-        apart = np.hypot(*np.moveaxis(tries[index][:, None] - placed[None, :index], 2, 0))
-        free = (apart > gap * (radii[index] + radii[:index])).all(axis=1)
-        placed[index] = tries[index][int(free.argmax()) if free.any() else -1]
-    return [(float(x), float(y)) for x, y in placed]
+        gaps = tries[index][:, None] - placed[None, :index]
+        gaps *= gaps
+        free = (gaps.sum(axis=2) > (gap * (radii[index] + radii[:index])) ** 2).all(axis=1)
+        placed[index] = tries[index][free.argmax()]
+    return [(x, y) for x, y in placed.tolist()]
 
 
 def palette(*stops: tuple[float, Colour]) -> np.ndarray:

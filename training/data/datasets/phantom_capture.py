@@ -9,6 +9,7 @@ illumination, shadow, glare, blur, motion, exposure, tone curve, sensor noise. T
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -156,33 +157,42 @@ def glare_light(capture: Capture, relief: np.ndarray, rng: np.random.Generator) 
     return np.float32(1.6 * capture.glare) * bell * (0.75 + 0.25 * relief)
 
 
-def apply_capture(linear_rgb: np.ndarray, capture: Capture, rng: np.random.Generator) -> np.ndarray:
+def apply_capture(linear_rgb: Sequence[np.ndarray], capture: Capture, rng: np.random.Generator) -> np.ndarray:
     """Lens and sensor: what the phone stores of the light that reaches it.
 
     Args:
-        linear_rgb: (size, size, 3) float32, linear RGB, 1 = full scale, illumination and `gains` already on it.
+        linear_rgb: three bands, R, G, B, each (size, size) float32, linear, 1 = full scale, illumination and
+            `gains` already on it.
 
     Returns:
         (size, size, 3) uint8, RGB.
     """
-    size = linear_rgb.shape[0]
-    light = linear_rgb
-    sigma = capture.blur_sigma * size
-    if sigma > 0.15:
-        reach = 2 * math.ceil(2.5 * sigma) + 1
-        light = cv2.GaussianBlur(light, (reach, reach), sigma, borderType=cv2.BORDER_REPLICATE)
-    if capture.motion_blur * size > 0.7:
-        streak = _streak(capture.motion_blur * size, capture.motion_deg)
-        light = cv2.filter2D(light, -1, streak, borderType=cv2.BORDER_REPLICATE)
-    sensed = cv2.addWeighted(light, 65535, light, 0, 0, dtype=cv2.CV_16U)
-    stored = cv2.LUT(sensed, _tone_curve(capture.gamma))
+    size = linear_rgb[0].shape[0]
+    curve, bands = _tone_curve(capture.gamma), []
+    for band in linear_rgb:
+        light = _blur(band, capture)
+        sensed = cv2.addWeighted(light, 65535, light, 0, 0, dtype=cv2.CV_16U)
+        bands.append(cv2.LUT(sensed, curve))
+    stored = cv2.merge(bands)
     if capture.noise_sigma:
         grain, strength = banks().grain, 255 * capture.noise_sigma / GRAIN_SIGMA
         if size > grain.shape[0]:
             grain = np.tile(grain, (-(-size // grain.shape[0]),) * 2 + (1,))
-        y, x = rng.integers(0, grain.shape[0] - size + 1, 2)
+        y, x = (int(rng.random() * (grain.shape[0] - size + 1)) for _ in range(2))
         stored = cv2.addWeighted(stored, 1.0, grain[y : y + size, x : x + size], strength, -128 * strength)
     return stored
+
+
+def _blur(light: np.ndarray, capture: Capture) -> np.ndarray:
+    """Defocus and movement, where they reach a pixel."""
+    size = light.shape[0]
+    sigma, length = capture.blur_sigma * size, capture.motion_blur * size
+    if sigma > 0.15:
+        reach = 2 * math.ceil(2.5 * sigma) + 1
+        light = cv2.GaussianBlur(light, (reach, reach), sigma, borderType=cv2.BORDER_REPLICATE)
+    if length > 0.7:
+        light = cv2.filter2D(light, -1, _streak(length, capture.motion_deg), borderType=cv2.BORDER_REPLICATE)
+    return light
 
 
 @lru_cache(maxsize=256)

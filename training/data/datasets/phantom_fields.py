@@ -168,7 +168,7 @@ def _grain(rng: np.random.Generator) -> np.ndarray:
 
 def crop(rng: np.random.Generator, bank: np.ndarray, side: int) -> np.ndarray:
     """A (side, side) view of a bank, anywhere in it."""
-    y, x = (rng.random(2) * (bank.shape[0] - side + 1)).astype(int)
+    y, x = (int(rng.random() * (bank.shape[0] - side + 1)) for _ in range(2))
     return bank[y : y + side, x : x + side]
 
 

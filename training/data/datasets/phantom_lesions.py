@@ -55,7 +55,7 @@ def _edge(rho: np.ndarray, width: float = 0.08) -> np.ndarray:
 
 def _cells(rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray]:
     """`side` pixels of the cell bank enlarged to a canvas: distance from the borders, and each cell's number."""
-    y, x = rng.integers(0, BANK_PX - side, 2)
+    y, x = (int(rng.random() * (BANK_PX - side)) for _ in range(2))
     window = slice(y, y + side), slice(x, x + side)
     edge, value = banks().cell_edge[window], banks().cell_value[window]
     whole = (CANVAS_PX, CANVAS_PX)

@@ -35,14 +35,14 @@ LESION_SHARE = 1 / 3
 
 def render_scene(
     person: Person, canvas: Canvas | None, capture: Capture, *, size: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[list[np.ndarray], np.ndarray]:
     """Draw the scene as the lens sees it.
 
     Args:
         canvas: the lesion, or None for the same skin without one.
 
     Returns:
-        (size, size, 3) float32 linear RGB; (size, size) uint8 lesion mask, 0 or 255.
+        Three bands, R, G, B, each (size, size) float32, linear; (size, size) uint8 lesion mask, 0 or 255.
     """
     centre = (0.5 + capture.offset_xy[0], 0.5 + capture.offset_xy[1])
     skin = render_skin(person, size=size, distance=capture.distance, centre_xy=centre)
@@ -85,7 +85,7 @@ def render_scene(
         mask[lesion.window] = _as_mask(lesion.planes["mask"])
     if skin.body is not None:
         mask[skin.body < 0.5] = 0
-    return cv2.merge(bands), mask
+    return bands, mask
 
 
 @dataclass
@@ -238,6 +238,4 @@ def _hair_alpha(
         sheen = np.exp(banks().noise["broad"][:LOW_PX, :LOW_PX] * np.float32(0.4))
         tone *= cv2.resize(sheen, (size, size), interpolation=cv2.INTER_LINEAR)
         alpha = np.maximum(alpha * np.float32(0.97), roots)
-    if skin.body is not None:
-        alpha = alpha * ramp(skin.body, 0.2, 0.8)
     return alpha, tone
