@@ -368,7 +368,7 @@ def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     n = (1, 2, 3, 5, 8)[pick(rng, (0.2, 0.2, 0.22, 0.22, 0.16))]
     ring = rng.random() < 0.25
     level = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
-    radii = rng.uniform(0.26, 0.58, n) if n > 1 else np.array([0.95])
+    radii = rng.uniform(0.30, 0.62, n) if n > 1 else np.array([0.95])
     for radius, centre in zip(
         radii, scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.6, radii=radii), strict=True
     ):
@@ -381,13 +381,13 @@ def _wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     thick = rng.uniform(0.16, 0.34)
     plateau = ramp(level, 0.03, -thick)
     inside, mid = ramp(level, 0.03, -0.03), noise(rng, "mid")
-    canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(4, 8)) + mid * np.float32(0.25))
+    canvas.plane("height")[:] = plateau * (np.float32(rng.uniform(5, 9)) + mid * np.float32(0.3))
     flare = ramp(level + mid * np.float32(0.06), rng.uniform(0.3, 0.7), 0.0)
-    blood = flare * np.float32(rng.uniform(0.35, 1.1))
-    blood += inside * np.float32(rng.uniform(0.2, 0.6))
-    blood -= ramp(level, -0.04, -0.20) * np.float32(rng.uniform(0.45, 1.0))
+    blood = flare * np.float32(rng.uniform(0.5, 1.3))
+    blood += inside * np.float32(rng.uniform(0.25, 0.6))
+    blood -= ramp(level, -0.03, -0.16) * np.float32(rng.uniform(0.6, 1.4))
     canvas.plane("blood")[:] = blood * (1 + np.float32(0.08) * mid)
-    canvas.plane("depigment")[:] = plateau * np.float32(rng.uniform(0.08, 0.30))
+    canvas.plane("depigment")[:] = plateau * np.float32(rng.uniform(0.10, 0.35))
     canvas.plane("smooth")[:] = inside * np.float32(0.55)
     canvas.plane("gloss")[:] = inside * np.float32(rng.uniform(0.05, 0.16))
     canvas.mark(WHOLE, inside)

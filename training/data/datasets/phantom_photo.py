@@ -42,7 +42,7 @@ TABLE_1_COUNTS: dict[str, int] = {
     "ulcer": 782,
     "wheal": 636,
 }
-"""Images a label in Mishra et al. 2019, Table 1 (7,264 in all; its ten rows add up to 7,264)."""
+"""Images a label in Mishra et al. 2019, Table 1: 7,264 in all."""
 SITE_TABLE: dict[str, dict[str, float]] = {
     "acne": {"face": 0.58, "back": 0.20, "chest": 0.13, "neck": 0.06, "arm": 0.03},
     "alopecia": {"scalp": 0.90, "face": 0.07, "leg": 0.03},

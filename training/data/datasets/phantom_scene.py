@@ -230,7 +230,7 @@ def _hair_alpha(
     np.minimum(alpha, 1, out=alpha)
     tone: np.ndarray | np.float32 = np.float32(0.8)
     if skin.hair_tone is None:
-        alpha *= np.float32(0.6 / max(1.0, distance))
+        alpha *= np.float32(0.5 / max(1.0, distance))
     else:
         roots = np.float32(0.9) * ramp(density, 0.3, 0.85)
         tone = (skin.hair_tone * np.float32(1 / 255)) ** 2

@@ -58,7 +58,7 @@ def write_capture_sheet(path: Path, *, seed: int = 0, tile_px: int = 160) -> Non
         tiles = []
         for value in values:
             photo = draw_photo(
-                seed, 3, lesion="crust", location="arm", tone=3, capture=Capture(**{field: value})
+                seed, 1, lesion="crust", location="arm", tone=3, capture=Capture(**{field: value})
             )
             shown = ", ".join(f"{x:g}" for x in value) if isinstance(value, tuple) else f"{value:g}"
             tiles.append((photo.image_rgb, shown))
@@ -81,9 +81,9 @@ def _write_sheet(path: Path, rows: list[tuple[str, list[tuple[np.ndarray, str]]]
             if note:
                 cv2.rectangle(sheet, (x, y), (x + 12 + 9 * len(note), y + 20), PAPER, -1)
                 _write_text(sheet, note, (x + 5, y + 15), 0.45)
-    ok, data = cv2.imencode(
-        path.suffix, np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88]
-    )
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix in (".jpg", ".jpeg") else []
+    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    ok, data = cv2.imencode(path.suffix, np.ascontiguousarray(sheet[..., ::-1]), options)
     if not ok:
         raise OSError(f"cannot encode {path}")
     with whole_file(path) as temporary:

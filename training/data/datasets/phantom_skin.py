@@ -60,9 +60,9 @@ SITE_LOOKS: dict[str, Site] = {
     "chest": Site(15, "fine", 0.8, (0.0, 0.12), 0.03, 0.98, freckles=0.3),
     "back": Site(17, "fine", 1.0, (0.0, 0.03), 0.02, 1.0, freckles=0.45),
     "abdomen": Site(15, "fine", 0.6, (0.0, 0.07), 0.0, 0.92, creases=0.25, freckles=0.15),
-    "arm": Site(4.6, "creased", 0.7, (0.02, 0.14), 0.03, 1.06, freckles=0.3),
+    "arm": Site(4.6, "creased", 0.7, (0.02, 0.09), 0.03, 1.06, freckles=0.3),
     "hand": Site(4.4, "glyphic", 1.5, (0.0, 0.05), 0.18, 1.05, creases=1.5, freckles=0.1),
-    "leg": Site(6.5, "creased", 0.8, (0.05, 0.30), 0.0, 0.98, freckles=0.15),
+    "leg": Site(6.5, "creased", 0.8, (0.03, 0.18), 0.0, 0.98, freckles=0.15),
     "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, freckles=0.05),
 }
 SITES: tuple[str, ...] = tuple(SITE_LOOKS)
@@ -256,14 +256,14 @@ def _hair(
     if person.hair_density < 0.01:
         return None, None
     span = (
-        (280 if person.dense_hair else 330) * distance * min(max(math.sqrt(person.unit_cm / 12), 0.6), 1.25)
+        (330 if person.dense_hair else 360) * distance * min(max(math.sqrt(person.unit_cm / 12), 0.6), 1.25)
     )
     bank = banks().scalp_hair if person.dense_hair else banks().body_hair
     ranks = _warp(bank, anchor, span, turn, size, centre_xy, smooth=person.dense_hair).astype(np.float32)
     ranks *= np.float32(1 / NO_HAIR)
     if not person.dense_hair:
         return ranks, None
-    return ranks, _warp(banks().scalp_tone, anchor, span, turn, size, centre_xy, smooth=False).astype(
+    return ranks, _warp(banks().scalp_tone, anchor, span, turn, size, centre_xy, smooth=True).astype(
         np.float32
     )
 
