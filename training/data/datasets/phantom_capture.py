@@ -101,7 +101,7 @@ def draw_capture(rng: np.random.Generator) -> Capture:
         return min(max(rng.normal(0, sigma), -limit), limit)
 
     return Capture(
-        distance=0.95 * 2 ** bell(0.40, 1.4),
+        distance=0.95 * 2 ** bell(0.40, 1.2),
         offset_xy=(bell(0.07, 0.3), bell(0.07, 0.3)),
         ev=bell(0.35, 1.3),
         gradient_ev=abs(bell(0.5, 2.0)) if chance[0] < 0.7 else 0.0,
