@@ -17,8 +17,8 @@ import numpy as np
 
 from training.data.datasets.phantom_fields import banks, crop, ramp
 
-CANVAS_PX = 144
-UNIT_PX = 45.0
+CANVAS_PX = 136
+UNIT_PX = 42.5
 """A lesion of radius 1 in pixels."""
 FADE_PX = 10
 WHOLE = (slice(None), slice(None))
@@ -28,7 +28,7 @@ Colour = tuple[float, float, float]
 
 @dataclass
 class Canvas:
-    """Planes are (144, 144) float32 and made when first asked for.
+    """Planes are (136, 136) float32 and made when first asked for.
 
     melanin, blood: units to add (phantom_skin); height in pixels of the canvas; gloss 0 to 1 (wet); smooth 0 to 1
     (the skin's own relief is stretched away); bald 0 to 1 (hairs gone); depigment 0 to 1 (the skin's own melanin
@@ -78,7 +78,7 @@ def _fade() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def grid() -> tuple[np.ndarray, np.ndarray]:
-    """u (right) and v (down) in units of a lesion's radius: (1, 144) and (144, 1) float32."""
+    """u (right) and v (down) in units of a lesion's radius: (1, 136) and (136, 1) float32."""
     ticks = ((np.arange(CANVAS_PX) - (CANVAS_PX - 1) / 2) / UNIT_PX).astype(np.float32)
     return ticks[None], ticks[:, None]
 
@@ -98,7 +98,7 @@ def oval(
     fray: float = 0.0,
     window: tuple[slice, slice] = WHOLE,
 ) -> np.ndarray:
-    """Distance from the centre of an irregular oval in its own radii: (144, 144) float32, 1 on the outline.
+    """Distance from the centre of an irregular oval in its own radii: (136, 136) float32, 1 on the outline.
 
     Args:
         aspect: range of the short axis over the long one.
@@ -135,8 +135,8 @@ def beads(
     """Small round things all at once.
 
     Returns:
-        Distance from the nearest of them in its own radii, 9 beyond `reach`, (144, 144) float32; and which one
-        that is, (144, 144) uint8.
+        Distance from the nearest of them in its own radii, 9 beyond `reach`, (136, 136) float32; and which one
+        that is, (136, 136) uint8.
     """
     nearest = np.full((CANVAS_PX, CANVAS_PX), 9.0, np.float32)
     owner = np.zeros((CANVAS_PX, CANVAS_PX), np.uint8)
@@ -187,7 +187,7 @@ def blend(low: Colour, high: Colour, share: np.ndarray) -> list[np.ndarray]:
 
 
 def vessels(rng: np.random.Generator, n: int, radius: float) -> np.ndarray:
-    """Branching, tapering vessels that run in from the rim (telangiectasia): (144, 144) float32 in [0, 1]."""
+    """Branching, tapering vessels that run in from the rim (telangiectasia): (136, 136) float32 in [0, 1]."""
     picture = np.zeros((CANVAS_PX, CANVAS_PX), np.uint8)
     middle = CANVAS_PX / 2
     for _ in range(n):

@@ -82,9 +82,10 @@ def render_scene(
         bands.append(plane)
     mask = np.zeros((size, size), np.uint8)
     if lesion is not None:
-        mask[lesion.window] = _as_mask(lesion.planes["mask"])
-    if skin.body is not None:
-        mask[skin.body < 0.5] = 0
+        level = (
+            lesion.planes["mask"] if skin.body is None else lesion.planes["mask"] * skin.body[lesion.window]
+        )
+        mask[lesion.window] = _as_mask(level)
     return bands, mask
 
 

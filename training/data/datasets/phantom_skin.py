@@ -60,9 +60,9 @@ SITE_LOOKS: dict[str, Site] = {
     "chest": Site(15, "fine", 0.8, (0.0, 0.12), 0.03, 0.98, freckles=0.3),
     "back": Site(17, "fine", 1.0, (0.0, 0.03), 0.02, 1.0, freckles=0.45),
     "abdomen": Site(15, "fine", 0.6, (0.0, 0.07), 0.0, 0.92, creases=0.25, freckles=0.15),
-    "arm": Site(4.6, "creased", 0.7, (0.02, 0.09), 0.03, 1.06, freckles=0.3),
+    "arm": Site(4.6, "creased", 0.7, (0.0, 0.09), 0.03, 1.06, freckles=0.3),
     "hand": Site(4.4, "glyphic", 1.5, (0.0, 0.05), 0.18, 1.05, creases=1.5, freckles=0.1),
-    "leg": Site(6.5, "creased", 0.8, (0.03, 0.18), 0.0, 0.98, freckles=0.15),
+    "leg": Site(6.5, "creased", 0.8, (0.0, 0.18), 0.0, 0.98, freckles=0.15),
     "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, freckles=0.05),
 }
 SITES: tuple[str, ...] = tuple(SITE_LOOKS)
@@ -136,7 +136,7 @@ def draw_person(
     site = SITE_LOOKS[location]
     low, high = lesion_cm
     size_cm = min(low * (high / low) ** rng.random(), 0.85 * site.half_width_cm)
-    density = rng.uniform(*site.hair) if rng.random() < 0.75 else site.hair[0]
+    density = rng.uniform(*site.hair) if rng.random() < 0.55 else site.hair[0]
     if hairy:
         density = max(density, rng.uniform(0.35, 0.7))
     grey = rng.random() < 0.12 and density > 0.3
