@@ -55,6 +55,7 @@ def create_app(model: Path) -> "App":
     Raises:
         ModelFileError: the file cannot be used.
     """
+    from starlette.formparsers import MultiPartParser
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -68,6 +69,9 @@ def create_app(model: Path) -> "App":
         "model_id": classifier.model_id,
         "version": app_version(),
     }
+
+    # Starlette lays uploads above 1 MB into a temporary file; the page promises that no photo touches a disk.
+    MultiPartParser.spool_max_size = 2 * MAX_MESSAGE_BYTES
 
     async def answer_health(_request: Request) -> Response:
         return Response(json.dumps(health), media_type="application/json")

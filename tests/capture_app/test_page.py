@@ -1,6 +1,7 @@
 """What the page shows and keeps, without a browser: readings, pieces of HTML, the script, the server's start."""
 
 import base64
+import json
 import os
 import socket
 import subprocess
@@ -93,7 +94,19 @@ def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkey
     page.session_state["last_way"] = "Upload"
     page.run()
     assert not page.exception
-    assert any(MODEL_VARIABLE not in html.proto.body for html in page.get("html"))
+    shown = " ".join(html.proto.body for html in page.get("html"))
+    assert "not a diagnosis" in shown
+    assert "learned from drawings" in shown
+    assert '<ol class="dc-bars">' not in shown
+
+
+def test_a_page_without_a_model_says_how_to_name_one(monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.delenv(MODEL_VARIABLE, raising=False)
+    page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert not page.exception
+    assert any("python -m capture_app MODEL" in html.proto.body for html in page.get("html"))
 
 
 def test_the_page_answers_for_a_photo_in_its_session(tiny_model, monkeypatch):
@@ -108,7 +121,7 @@ def test_the_page_answers_for_a_photo_in_its_session(tiny_model, monkeypatch):
     page.run()
     assert not page.exception
     best = classifier.predict([reading.for_model])[0].lesions[0]
-    bars = next(html.proto.body for html in page.get("html") if "dc-bars" in html.proto.body)
+    bars = next(html.proto.body for html in page.get("html") if '<ol class="dc-bars">' in html.proto.body)
     assert f"<span>{best.display}</span><b>{view.percent(best.probability)}</b>" in bars
     assert any("need not add up to 100" in html.proto.body for html in page.get("html"))
 
@@ -120,6 +133,37 @@ def test_a_server_never_starts_without_a_model_that_works(tmp_path, monkeypatch)
     monkeypatch.setenv(MODEL_VARIABLE, "")
     with pytest.raises(ModelFileError, match="is not there"):
         create_app(tmp_path / "missing.onnx")
+
+
+def test_an_upload_of_full_size_stays_in_memory_and_health_names_the_model(tiny_model, monkeypatch):
+    import asyncio
+
+    from starlette.datastructures import UploadFile
+    from starlette.requests import Request
+
+    monkeypatch.setenv(MODEL_VARIABLE, "")
+    app = create_app(tiny_model)
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.jpg"\r\n\r\n' + bytes(
+        MAX_PHOTO_BYTES
+    )
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": body + b"\r\n--x--\r\n", "more_body": False}
+
+    async def upload_is_in_memory() -> bool:
+        headers = [(b"content-type", b"multipart/form-data; boundary=x")]
+        form = await Request({"type": "http", "method": "PUT", "headers": headers}, receive).form()
+        file = form["f"]
+        assert isinstance(file, UploadFile)
+        assert file.size == MAX_PHOTO_BYTES
+        in_memory = file._in_memory
+        await form.close()
+        return in_memory
+
+    assert asyncio.run(upload_is_in_memory())
+    (health,) = app._user_routes
+    answer = asyncio.run(health.endpoint(None))
+    assert json.loads(answer.body)["model_id"] == served_model().model_id
 
 
 def test_a_port_in_use_is_one_sentence_with_the_way_out():
