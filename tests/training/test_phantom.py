@@ -295,6 +295,15 @@ def test_a_set_is_reused_and_goes_on_where_it_stopped(drawn):
     assert read_phantom(folder).fingerprint() == manifest.fingerprint()
 
 
+@pytest.mark.slow
+def test_worker_processes_draw_the_same_set(drawn, tmp_path, monkeypatch):
+    monkeypatch.setattr(phantom, "FEW_PHOTOS", 0)
+    again = write_phantom(tmp_path / "set", n_photos=30, size=64, seed=3, progress=False)
+    assert again.fingerprint() == drawn[1].fingerprint()
+    for path in (tmp_path / "set" / "images").iterdir():
+        assert path.read_bytes() == (drawn[0] / "images" / path.name).read_bytes()
+
+
 def test_other_parameters_are_refused_with_the_way_out(drawn):
     folder, _ = drawn
     with pytest.raises(DataError, match="seed = 3, not 4; give another folder"):

@@ -12,7 +12,10 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -210,16 +213,21 @@ def _check_folder(folder: Path, parameters: dict[str, object]) -> None:
             )
 
 
-def _spread(draw: "partial[dict[str, object]]", jobs: list[Job]) -> Iterable[dict[str, object]]:
-    """`draw` of each job, in their order, over the cores that this process may use."""
+def _spread(draw: "partial[dict[str, object]]", jobs: list[Job]) -> Iterator[dict[str, object]]:
+    """`draw` of each job, in their order, over the cores that this process may use.
+
+    Where worker processes cannot start (a script without a `__main__` guard), this one does the rest.
+    """
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if len(jobs) <= FEW_PHOTOS or workers == 1:
-        yield from map(draw, jobs)
-        return
-    with multiprocessing.get_context("spawn").Pool(
-        workers, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        yield from pool.imap(draw, jobs, chunksize=16)
+    done = 0
+    if len(jobs) > FEW_PHOTOS and workers > 1:
+        spawn = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=cv2.setNumThreads, initargs=(1,))
+        with suppress(BrokenProcessPool), pool:
+            for row in pool.map(draw, jobs, chunksize=16):
+                yield row
+                done += 1
+    yield from map(draw, jobs[done:])
 
 
 def _write_one(job: Job, *, folder: Path, size: int, seed: int, site_coupling: float) -> dict[str, object]:
