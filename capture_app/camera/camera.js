@@ -74,8 +74,7 @@ class Camera {
   leave() {
     this.listeners.abort();
     // Streamlit also calls this between two runs of a script; only a component that is gone lets go.
-    queueMicrotask(() => requestAnimationFrame(() => this.root.isConnected || this.release()));
-    if (!this.root.isConnected) this.release();
+    setTimeout(() => this.root.isConnected || this.release());
   }
 
   async open() {
