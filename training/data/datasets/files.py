@@ -5,6 +5,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
+from training.data.manifest import read_table
 from training.data.photo import PHOTO_SUFFIXES
 from training.errors import DataError
 
@@ -51,3 +54,24 @@ def resolve_photos(names: Iterable[str], folder: Path) -> list[str]:
     if missing:
         print(f"{folder}: {missing} of {len(paths)} photos of the table are not there.", file=sys.stderr)
     return paths
+
+
+def read_published_table(
+    file: Path, columns: tuple[str, ...], label_column: str, labels: Iterable[str]
+) -> pd.DataFrame:
+    """A publisher's table, checked for the columns and labels that its reader knows.
+
+    Raises:
+        DataError: the file is not there, a column is missing, or a label is not known.
+    """
+    table = read_table(file)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise DataError(
+            f"{file} lacks the column '{missing[0]}'; needed are {', '.join(columns)}: "
+            "take the publisher's file as it is."
+        )
+    unknown = sorted(set(table[label_column]) - set(labels))
+    if unknown:
+        raise DataError(f"{file}: {label_column} '{unknown[0]}' is not known; valid are {', '.join(labels)}.")
+    return table

@@ -9,9 +9,8 @@ Source: Tschandl et al. 2018, Scientific Data 5:180161; CC BY-NC 4.0. The publis
 
 from pathlib import Path
 
-from training.data.datasets.files import index_files, resolve_photos
-from training.data.manifest import Manifest, read_table
-from training.errors import DataError
+from training.data.datasets.files import index_files, read_published_table, resolve_photos
+from training.data.manifest import Manifest
 
 METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata")
 COLUMNS = ("lesion_id", "image_id", "dx", "localization")
@@ -39,16 +38,7 @@ def read_ham10000(folder: Path) -> Manifest:
         DataError: the table or a column is missing, or no image of the table is there.
     """
     metadata = next((folder / name for name in METADATA if (folder / name).is_file()), folder / METADATA[0])
-    table = read_table(metadata)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise DataError(
-            f"{metadata} lacks the column '{missing[0]}'; needed are {', '.join(COLUMNS)}: "
-            "take the publisher's file as it is."
-        )
-    unknown = sorted(set(table["dx"]) - set(LESIONS))
-    if unknown:
-        raise DataError(f"{metadata}: dx '{unknown[0]}' is not known; valid are {', '.join(LESIONS)}.")
+    table = read_published_table(metadata, COLUMNS, "dx", LESIONS)
     rows = table.rename(columns={"dx": "lesions", "localization": "location", "lesion_id": "group"})
     rows["location"] = rows["location"].replace(UNKNOWN_SITE, "")
     rows["path"] = resolve_photos(table["image_id"], folder)

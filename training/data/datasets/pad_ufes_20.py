@@ -8,9 +8,8 @@ and the photos, in `images/` or in `imgs_part_1` to `imgs_part_3`. A group is a 
 
 from pathlib import Path
 
-from training.data.datasets.files import index_files, resolve_photos
+from training.data.datasets.files import index_files, read_published_table, resolve_photos
 from training.data.manifest import Manifest, read_table
-from training.errors import DataError
 
 METADATA = "metadata.csv"
 COLUMNS = ("img_id", "patient_id", "diagnostic", "region")
@@ -36,18 +35,7 @@ def read_pad_ufes_20(folder: Path) -> Manifest:
     Raises:
         DataError: a column is missing, or no photo of the table is there.
     """
-    table = read_table(folder / METADATA)
-    missing = [column for column in COLUMNS if column not in table]
-    if missing:
-        raise DataError(
-            f"{folder / METADATA} lacks the column '{missing[0]}'; needed are {', '.join(COLUMNS)}: "
-            "take the publisher's file as it is."
-        )
-    unknown = sorted(set(table["diagnostic"]) - set(LESIONS))
-    if unknown:
-        raise DataError(
-            f"{folder / METADATA}: diagnostic '{unknown[0]}' is not known; valid are {', '.join(LESIONS)}."
-        )
+    table = read_published_table(folder / METADATA, COLUMNS, "diagnostic", LESIONS)
     rows = table.rename(
         columns={
             "diagnostic": "lesions",
