@@ -5,13 +5,13 @@
 Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7, which their code followed, the
 sweep is exponential from 1e-5 to 10 and stops at NaN or at four times the best of a debiased moving average of
 the loss. Unlike there, it has a length of its own rather than an epoch's, so that a small data set has one too;
-and the rate is chosen on a centred average, since a moving one lags and would put the steepest descent too far
-right.
+the rate is chosen on a centred average, since a moving one lags and would put the steepest descent too far right;
+and what differs between batches only by which labels fell into them is taken out.
 """
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,7 @@ from training.data.loading import Batch
 from training.engine import Arithmetic, Forward, train_steps
 from training.errors import RecipeError
 from training.models.losses import Criterion
+from training.models.networks import Logits
 
 MOVING_WEIGHT = 0.9
 """Of the moving average by which the sweep is stopped."""
@@ -35,7 +36,7 @@ DIVERGED = 4.0
 
 @dataclass(frozen=True)
 class RangeTest:
-    """A sweep's rates, its losses, and the rate chosen from them."""
+    """A sweep's rates, its losses (less what the batches' labels alone account for), and the rate chosen."""
 
     learning_rates: tuple[float, ...]
     losses: tuple[float, ...]
@@ -82,6 +83,7 @@ def sweep(
     criterion: Criterion,
     arithmetic: Arithmetic,
     *,
+    constant: Logits,
     n_steps: int,
     progress: bool = True,
 ) -> RangeTest:
@@ -89,6 +91,9 @@ def sweep(
 
     Args:
         batches: at least `n_steps` of them.
+        constant: (1, P) and (1, Q) logits, the answer that is the same for every photo. Its loss on a batch
+            depends on the batch's labels alone; what it differs by from its mean is taken off the batch's loss,
+            which would otherwise drown a fall that takes only some tens of steps.
 
     Raises:
         RecipeError: the loss never fell.
@@ -97,10 +102,17 @@ def sweep(
     optimizer_state = copy.deepcopy(optimizer.state_dict())
     rng_state = torch.get_rng_state()
     rates, losses, best, average = [], [], math.inf, 0.0
+    constant_losses: list[float] = []
+
+    def noted() -> Iterator[Batch]:
+        for images, lesions, locations in batches:
+            constant_losses.append(_constant_loss(criterion, constant, lesions, locations, arithmetic))
+            yield images, lesions, locations
+
     try:
         steps = train_steps(
             forward,
-            batches,
+            noted(),
             optimizer,
             criterion,
             lambda step: schedules.range_sweep(step, n_steps),
@@ -121,4 +133,19 @@ def sweep(
         network.load_state_dict(weights)
         optimizer.load_state_dict(optimizer_state)
         torch.set_rng_state(rng_state)
-    return RangeTest(tuple(rates), tuple(losses), choose_rate(np.array(rates), np.array(losses)))
+    by_labels = np.array(constant_losses[: len(losses)])
+    comparable = np.array(losses) - by_labels + by_labels.mean()
+    return RangeTest(tuple(rates), tuple(comparable.tolist()), choose_rate(np.array(rates), comparable))
+
+
+def _constant_loss(
+    criterion: Criterion,
+    constant: Logits,
+    lesions: torch.Tensor,
+    locations: torch.Tensor,
+    arithmetic: Arithmetic,
+) -> float:
+    n_photos = len(lesions)
+    location = None if constant.location is None else constant.location.expand(n_photos, -1)
+    logits = Logits(constant.lesion.expand(n_photos, -1), location)
+    return float(criterion(logits, lesions.to(arithmetic.device), locations.to(arithmetic.device)))

@@ -236,6 +236,8 @@ class Trainer:
     def _range_test(self, phase: Phase, source: Source) -> float:
         self._train_mode(phase)
         assert self.optimizer is not None
+        with torch.no_grad():
+            constant = self.network.heads(torch.zeros_like(self.network.lesion_head.weight[:1]))
         epochs = (source.batches(RANGE_TEST_EPOCH + extra) for extra in itertools.count())
         result = lr_range.sweep(
             self.network,
@@ -244,6 +246,7 @@ class Trainer:
             self.optimizer,
             self.experiment.criterion,
             self.arithmetic,
+            constant=constant,
             n_steps=self.recipe.range_test_steps,
             progress=self.show_progress,
         )

@@ -22,7 +22,8 @@ from training.evaluate import evaluate_model
 from training.experiment import prepare
 from training.fit import main
 from training.models.checkpoint import load_checkpoint
-from training.models.losses import Criterion
+from training.models.losses import Criterion, balanced_label_weights, prior_logits
+from training.models.networks import Logits
 from training.models.param_groups import freeze, layer_groups
 from training.recipe import Augmentation, Phase, Recipe
 from training.sources import FrozenTrunk, WholeNetwork
@@ -221,6 +222,7 @@ def test_the_range_test_leaves_everything_as_it_was(photos, tmp_path):
         optimizer,
         made.experiment.criterion,
         CPU,
+        constant=Logits(torch.zeros(1, 3), None),
         n_steps=25,
         progress=False,
     )
@@ -239,6 +241,36 @@ def test_the_rate_chosen_is_where_a_known_curve_falls_most_steeply():
     assert abs(np.log10(lr_range.choose_rate(rates, losses)) + 2) < 0.25
     with pytest.raises(RecipeError, match="saw no falling loss"):
         lr_range.choose_rate(rates, np.linspace(1, 2, 200))
+
+
+def test_a_fall_is_seen_through_the_noise_of_uneven_batches():
+    """Batches of few photos of rare labels differ far more by their labels than by what is learned."""
+    torch.manual_seed(0)
+    targets = torch.eye(4)[torch.multinomial(torch.tensor([0.6, 0.3, 0.07, 0.03]), 600, replacement=True)]
+    features = torch.randn(600, 8) + 2 * targets @ torch.randn(4, 8)
+    weights = balanced_label_weights(targets, 1.0)
+    criterion = Criterion("binary-cross-entropy", weights)
+    head = torch.nn.Linear(8, 4)
+    torch.nn.init.zeros_(head.weight)
+    prior = prior_logits(targets, "binary-cross-entropy", weights)
+    head.bias.data.copy_(prior)
+    optimizer = torch.optim.SGD([{"params": head.parameters(), "lr_scale": 1.0}], lr=0.0, momentum=0.9)
+    missing = torch.full((600,), -1)
+    rows = [torch.randint(600, (8,)) for _ in range(80)]
+    result = lr_range.sweep(
+        head,
+        lambda x: Logits(head(x), None),
+        [(features[chosen], targets[chosen], missing[chosen]) for chosen in rows],
+        optimizer,
+        criterion,
+        CPU,
+        constant=Logits(prior[None], None),
+        n_steps=80,
+        progress=False,
+    )
+    before = np.array(result.losses[:20])
+    assert before.std() < 0.05 * before.mean()
+    assert 1e-3 < result.chosen < 1
 
 
 def test_learning_rates_follow_the_groups_and_the_schedule(photos, tmp_path):
