@@ -63,7 +63,6 @@ def evaluate_model(
     photos = PhotoCache.build(
         held, min_side=card.preprocessing.decode_min_side, folder=cache, progress=progress
     )
-    report_left_out(photos.left_out)
     kept = [row for row in range(len(held)) if row not in photos.left_out]
     scored = held.subset(kept)
     scores = [
@@ -78,6 +77,7 @@ def evaluate_model(
         location_scores=np.concatenate([site for _, site in scores]) if card.location_labels else None,
         location_targets=scored.location_targets(),
     )
+    report_left_out(photos.left_out)
     source = {"model": str(model), "data": data, "part": part, "fingerprint": manifest.fingerprint()}
     return source | {"left_out": len(photos.left_out)} | summary
 

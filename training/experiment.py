@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from training.data.cache import PhotoCache, report_left_out
+from training.data.cache import PhotoCache
 from training.data.datasets.registry import load_manifest
 from training.data.loading import Samples
 from training.data.manifest import Manifest
@@ -74,7 +74,6 @@ def prepare(
     )
     network, weights_note = _network(recipe, manifest)
     photos = PhotoCache.build(manifest, min_side=recipe.decode_min_side, folder=cache, progress=progress)
-    report_left_out(photos.left_out)
     view = Preprocessing(
         recipe.input_size, decode_min_side=recipe.decode_min_side, crop_fraction=recipe.crop_fraction
     )

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 
 from training.cli import whole_file, write_text
+from training.data.cache import report_left_out
 from training.data.datasets.registry import display_name
 from training.data.manifest import Manifest
 from training.engine import Scores
@@ -65,6 +66,7 @@ def write_run(out: Path, experiment: Experiment, scores: Scores, history: dict[s
     write_report(out / REPORT_FILE, card, history, trained_on.counts(), held.counts())
     (out / STATE_FILE).unlink(missing_ok=True)
     print(f"{headline(summary)} on {len(held)} photos of {summary['groups']} patients or lesions held out.")
+    report_left_out(experiment.left_out)
     print(f"checkpoint and report: {out / REPORT_FILE}")
     return card
 

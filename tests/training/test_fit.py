@@ -147,6 +147,24 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(photos, tmp_path, monkey
     assert not (tmp_path / "cut" / "state.pt").exists()
 
 
+def test_photos_that_no_decoder_opens_are_left_out_and_said_at_the_end(photos, tmp_path, capsys):
+    table = pd.read_csv(photos / "manifest.csv", keep_default_na=False)
+    table["path"] = [str(photos / name) for name in table["path"]]
+    table.loc[5, "path"] = str(tmp_path / "gone.png")
+    (tmp_path / "text.png").write_text("not a photo")
+    table.loc[20, "path"] = str(tmp_path / "text.png")
+    table.to_csv(tmp_path / "set.csv", index=False)
+    recipe = dataclasses.replace(TINY, phases=(Phase("head", (0.0,) * 3, cycles=1),))
+    out = fit(tmp_path / "set.csv", tmp_path / "run", recipe)
+    said = capsys.readouterr().err
+    assert "gone.png cannot be read" in said
+    assert "text.png is not a photo" in said
+    assert said.endswith("2 photos were left out; the rest was used.\n")
+    data = load_checkpoint(out).card.data
+    assert data["left_out"] == 2
+    assert data["training_photos"] + data["validation_photos"] == 46
+
+
 def test_a_run_is_not_resumed_on_other_data(photos, tmp_path, monkeypatch):
     table = pd.read_csv(photos / "manifest.csv", keep_default_na=False)
     table["path"] = [str(photos / name) for name in table["path"]]

@@ -139,4 +139,4 @@ def report_left_out(left_out: dict[int, str]) -> None:
     for sentence in left_out.values():
         print(f"left out: {sentence}", file=sys.stderr)
     if left_out:
-        print(f"{len(left_out)} photos were left out; the run goes on with the rest.", file=sys.stderr)
+        print(f"{len(left_out)} photos were left out; the rest was used.", file=sys.stderr)
