@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from training.data.cache import PhotoCache
 from training.data.datasets.registry import load_manifest
@@ -81,7 +80,8 @@ def prepare(
     validation = Samples.of(manifest, photos, validation_rows)
     targets = torch.from_numpy(training.lesion_targets)
     weights = balanced_label_weights(targets, recipe.class_balance)
-    start_at_prior(network, prior_logits(targets, recipe.loss, weights))
+    with torch.no_grad():
+        network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights))
     network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Experiment(
         recipe,
@@ -93,20 +93,6 @@ def prepare(
         Criterion(recipe.loss, weights).to(arithmetic.device),
         weights_note,
     )
-
-
-def start_at_prior(network: LesionNetwork, lesion_prior: torch.Tensor) -> None:
-    """Let the heads' first answer be the same for every photo: zero weights, and for lesions the prior's bias.
-
-    Random weights would first have to be unlearned, and that early fall of the loss, which needs only a small
-    rate, would mislead the LR range test.
-    """
-    for head in (network.lesion_head, network.location_head):
-        if head is not None:
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
-    with torch.no_grad():
-        network.lesion_head.bias.copy_(lesion_prior)
 
 
 def _check_tasks(recipe: Recipe, manifest: Manifest) -> None:

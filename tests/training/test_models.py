@@ -7,7 +7,6 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from training.errors import RecipeError
-from training.experiment import start_at_prior
 from training.models.losses import Criterion, balanced_label_weights, prior_logits
 from training.models.networks import ARCHITECTURES, Logits, build_network, pool
 from training.models.param_groups import freeze, layer_groups
@@ -163,11 +162,3 @@ def test_torchvisions_weights_that_cannot_be_had_name_the_way_out(monkeypatch, t
     monkeypatch.setattr(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.__class__, "get_state_dict", refuse)
     with pytest.raises(RecipeError, match=r"not in torchvision's cache .* or take 'random'"):
         load_weights(build_network("resnet18", 3), "resnet18", "IMAGENET1K_V1")
-
-
-def test_heads_start_with_the_same_answer_for_every_photo():
-    network = build_network("resnet18", 3, 4).eval()
-    start_at_prior(network, torch.tensor([1.0, 0.0, -1.0]))
-    logits = network(torch.randn(2, 3, 64, 64))
-    torch.testing.assert_close(logits.lesion, torch.tensor([[1.0, 0.0, -1.0]] * 2))
-    torch.testing.assert_close(logits.location, torch.zeros(2, 4))
