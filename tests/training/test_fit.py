@@ -10,63 +10,22 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
-from training import lr_range, trainer
+from tests.training.tiny_fit import CPU, TINY, fit, make_trainer
+from training import trainer
 from training.cli import run
 from training.data.loading import Samples
-from training.engine import Arithmetic, train_steps
+from training.engine import train_steps
 from training.errors import CheckpointError, RecipeError
 from training.evaluate import evaluate_model
-from training.experiment import prepare
 from training.fit import main
 from training.models.checkpoint import load_checkpoint
-from training.models.losses import Criterion, balanced_label_weights, prior_logits
-from training.models.networks import Logits
+from training.models.losses import Criterion
 from training.models.param_groups import freeze, layer_groups
-from training.recipe import Augmentation, Phase, Recipe
+from training.recipe import Augmentation, Phase
 from training.sources import FrozenTrunk, WholeNetwork
-from training.trainer import Trainer, resume_run, start_run
-
-CPU = Arithmetic(torch.device("cpu"), "fp32")
-TINY = Recipe(
-    "tiny",
-    architecture="resnet18",
-    input_size=32,
-    batch_size=8,
-    learning_rate=0.02,
-    validation_share=0.25,
-    phases=(Phase("head", (0.0, 0.0, 0.0), cycles=1), Phase("whole network", (0.1, 0.5, 1.0), cycles=2)),
-)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 noisy photos of three colours, two a patient, with body sites; a manifest CSV."""
-    folder = tmp_path_factory.mktemp("photos")
-    rng = np.random.default_rng(0)
-    rows = []
-    for index in range(48):
-        label = index // 2 % 3
-        image = rng.normal(90, 25, (44, 44, 3))
-        image[8:36, 8:36, label] += 90
-        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{index}.png")
-        rows.append(
-            {
-                "path": f"{index}.png",
-                "lesions": ["red", "green", "blue"][label],
-                "location": ["arm", "leg", "", "arm"][index % 4],
-                "group": index // 2,
-            }
-        )
-    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
-    return folder
-
-
-def fit(photos: Path, out: Path, recipe: Recipe = TINY) -> Path:
-    start_run(recipe, str(photos), out, "cpu", out.parent / "cache", progress=False)
-    return out
+from training.trainer import resume_run
 
 
 @pytest.fixture(scope="module")
@@ -185,11 +144,6 @@ def test_a_run_is_not_resumed_on_other_data(photos, tmp_path, monkeypatch):
         resume_run(tmp_path / "cut", "cpu", tmp_path / "cache", progress=False)
 
 
-def make_trainer(photos: Path, tmp_path: Path, recipe: Recipe = TINY) -> Trainer:
-    experiment = prepare(recipe, str(photos), CPU, cache=tmp_path / "cache", progress=False)
-    return Trainer(experiment, tmp_path / "run", show_progress=False)
-
-
 def test_a_head_on_features_computed_once_is_a_head_behind_the_frozen_network(photos, tmp_path):
     # At the photos' own size nothing is resized, so that both ways see the same pixels.
     still = dataclasses.replace(
@@ -218,77 +172,6 @@ def test_a_head_on_features_computed_once_is_a_head_behind_the_frozen_network(ph
             images, *_ = next(iter(made.experiment.whole.validation_batches()))
             logits.append(made.network(images).lesion)
     torch.testing.assert_close(*logits, atol=1e-5, rtol=1e-5)
-
-
-def test_the_range_test_leaves_everything_as_it_was(photos, tmp_path):
-    made = make_trainer(photos, tmp_path)
-    optimizer = torch.optim.SGD(
-        [{"params": made.network.parameters(), "lr_scale": 1.0}], lr=0.3, momentum=0.9
-    )
-    made.network.train()
-    before = {key: value.clone() for key, value in made.network.state_dict().items()}
-    torch.manual_seed(5)
-    expected = torch.rand(3)
-    torch.manual_seed(5)
-    batches = itertools.chain.from_iterable(
-        made.experiment.whole.batches(epoch) for epoch in itertools.count()
-    )
-    result = lr_range.sweep(
-        made.network,
-        made.network,
-        batches,
-        optimizer,
-        made.experiment.criterion,
-        CPU,
-        constant=Logits(torch.zeros(1, 3), None),
-        n_steps=25,
-        progress=False,
-    )
-    assert all(torch.equal(value, before[key]) for key, value in made.network.state_dict().items())
-    assert optimizer.param_groups[0]["lr"] == 0.3
-    assert not optimizer.state_dict()["state"]
-    torch.testing.assert_close(torch.rand(3), expected)
-    assert result.chosen in result.learning_rates
-
-
-def test_the_rate_chosen_is_where_a_known_curve_falls_most_steeply():
-    rates = np.geomspace(1e-5, 10, 200)
-    place = np.log10(rates)
-    losses = 2 - np.tanh(3 * (place + 2)) + np.exp(3 * (place - 0.3))
-    losses += np.random.default_rng(0).normal(0, 0.02, 200)
-    assert abs(np.log10(lr_range.choose_rate(rates, losses)) + 2) < 0.25
-    with pytest.raises(RecipeError, match="saw no falling loss"):
-        lr_range.choose_rate(rates, np.linspace(1, 2, 200))
-
-
-def test_a_fall_is_seen_through_the_noise_of_uneven_batches():
-    """Batches of few photos of rare labels differ far more by their labels than by what is learned."""
-    torch.manual_seed(0)
-    targets = torch.eye(4)[torch.multinomial(torch.tensor([0.6, 0.3, 0.07, 0.03]), 600, replacement=True)]
-    features = torch.randn(600, 8) + 2 * targets @ torch.randn(4, 8)
-    weights = balanced_label_weights(targets, 1.0)
-    criterion = Criterion("binary-cross-entropy", weights)
-    head = torch.nn.Linear(8, 4)
-    torch.nn.init.zeros_(head.weight)
-    prior = prior_logits(targets, "binary-cross-entropy", weights)
-    head.bias.data.copy_(prior)
-    optimizer = torch.optim.SGD([{"params": head.parameters(), "lr_scale": 1.0}], lr=0.0, momentum=0.9)
-    missing = torch.full((600,), -1)
-    rows = [torch.randint(600, (8,)) for _ in range(80)]
-    result = lr_range.sweep(
-        head,
-        lambda x: Logits(head(x), None),
-        [(features[chosen], targets[chosen], missing[chosen]) for chosen in rows],
-        optimizer,
-        criterion,
-        CPU,
-        constant=Logits(prior[None], None),
-        n_steps=80,
-        progress=False,
-    )
-    before = np.array(result.losses[:20])
-    assert before.std() < 0.05 * before.mean()
-    assert 1e-3 < result.chosen < 1
 
 
 def test_learning_rates_follow_the_groups_and_the_schedule(photos, tmp_path):
