@@ -57,9 +57,9 @@ def evaluate_model(
         UserError: the model or the data cannot be used, or their labels do not agree.
     """
     card, predict = _open_model(model)
-    manifest = _with_labels_of(card, load_manifest(data))
+    manifest = load_manifest(data)
     rows, part = _rows(card, manifest, part)
-    held = manifest.subset(rows)
+    held = _with_labels_of(card, manifest).subset(rows)
     photos = PhotoCache.build(
         held, min_side=card.preprocessing.decode_min_side, folder=cache, progress=progress
     )

@@ -70,6 +70,13 @@ def test_evaluate_scores_the_same_photos_to_the_same_figures(finished, photos, t
     assert everything["photos"] == 48
 
 
+def test_evaluate_knows_the_data_of_a_model_that_learned_no_body_sites(photos, tmp_path):
+    recipe = dataclasses.replace(TINY, phases=(Phase("head", (0.0,) * 3, cycles=1),))
+    out = fit(photos, tmp_path / "run", recipe)
+    result = evaluate_model(out, str(photos), cache=tmp_path, progress=False)
+    assert (result["part"], result["photos"]) == ("validation", load_checkpoint(out).card.metrics["photos"])
+
+
 def test_two_runs_give_equal_weights_and_the_seed_counts(photos, tmp_path):
     once, again = (
         load_file(fit(photos, tmp_path / name) / "weights.safetensors") for name in ("once", "again")
