@@ -139,11 +139,6 @@ class Manifest:
         column = {name: index for index, name in enumerate(self.location_labels)}
         return np.array([column.get(name, MISSING) for name in self.table["location"]], np.int64)
 
-    def first_lesion(self) -> np.ndarray:
-        """(N,) int64: the index of each photo's first-named lesion, its only one in a single-label set."""
-        column = {name: index for index, name in enumerate(self.lesion_labels)}
-        return np.array([column[lesions[0]] for lesions in self.table["lesions"]], np.int64)
-
     @property
     def single_label(self) -> bool:
         """True if every photo shows just one lesion."""

@@ -1,6 +1,6 @@
 """Starting weights: random, torchvision's, or a file, loaded by name and never partly in silence.
 
-load_weights(network, "resnet18.safetensors", random_stages=("layer4",))
+load_weights(network, "resnet18", "partial.safetensors", random_stages=("layer4",))
 """
 
 from pathlib import Path
