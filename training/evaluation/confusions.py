@@ -7,6 +7,7 @@ Source: Mishra et al. 2019, Table 3. NumPy only; torch is not imported.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -50,7 +51,7 @@ def confused_pairs(
             int(counts[first, second]),
             int(counts[second, first]),
         )
-        for first, second in zip(*np.triu_indices(len(labels), 1), strict=True)
+        for first, second in combinations(range(len(labels)), 2)
         if both[first, second]
     ]
     return sorted(pairs, key=lambda pair: -pair.total)
