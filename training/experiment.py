@@ -58,15 +58,24 @@ class Experiment:
 
 
 def prepare(
-    recipe: Recipe, data: str, arithmetic: Arithmetic, *, cache: Path, progress: bool = True
+    recipe: Recipe,
+    data: str,
+    arithmetic: Arithmetic,
+    *,
+    cache: Path,
+    progress: bool = True,
+    manifest: Manifest | None = None,
 ) -> Experiment:
     """Read the data, split it, decode its photos, and make the network as it is before training.
+
+    Args:
+        manifest: the data, where the caller has them in hand (a part of what `data` names, say).
 
     Raises:
         DataError: the data cannot be read, split or decoded.
         RecipeError: the recipe does not fit the data, or the weights the network.
     """
-    manifest = load_manifest(data)
+    manifest = load_manifest(data) if manifest is None else manifest
     _check_tasks(recipe, manifest)
     train_rows, validation_rows = hold_out(
         manifest, validation_share=recipe.validation_share, fold=recipe.fold, seed=recipe.seed

@@ -3,19 +3,20 @@
     python -m training.fit --recipe demo --data phantom --out runs/demo
 
 The run's folder is the checkpoint (weights.safetensors, card.json, history.json) with its report
-(report.html, predictions.csv). Interrupted, it goes on with `--resume runs/demo`.
+(report.html, predictions.csv). Interrupted, it goes on with `--resume runs/demo`. What a recipe would train, and
+where its network is cut into thirds: `--recipe NAME --describe`.
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from training.cli import run
 from training.errors import CheckpointError
-from training.recipe import Recipe, load_recipe, recipe_names
+from training.recipe import Recipe, load_recipe, recipe_argument, recipe_names
 
 
 @dataclass(frozen=True)
@@ -49,21 +50,41 @@ class ResumeCommand:
     """Where decoded photos are kept."""
 
 
+@dataclass(frozen=True)
+class DescribeCommand:
+    """Show what a recipe trains, and at which share of the learning rate, without training it."""
+
+    settings: Annotated[Recipe, tyro.conf.arg(name="", prefix_name=False)]
+    describe: Literal[True] = True
+    """Given to `fit` in place of data and a folder."""
+    recipe: str = "demo"
+    """A recipe's name or the path of a TOML file."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; see `FitCommand` and `ResumeCommand`."""
+    """The command line; see `FitCommand`, `ResumeCommand` and `DescribeCommand`."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if "--describe" in arguments:
+        arguments = [argument for argument in arguments if argument != "--describe"]
+        default = DescribeCommand(load_recipe(recipe_argument(arguments, FitCommand.recipe)))
+        shown = tyro.cli(DescribeCommand, args=arguments, prog="python -m training.fit", default=default)
+        from training.describe import describe
+
+        print(describe(shown.settings))
+        return 0
     if any(argument.startswith("--resume") for argument in arguments):
         resume = tyro.cli(ResumeCommand, args=arguments, prog="python -m training.fit")
         from training.trainer import resume_run
 
         folder, action = resume.resume, lambda: resume_run(resume.resume, resume.device, resume.cache)
     else:
-        recipe = load_recipe(_recipe_name(arguments))
+        recipe = load_recipe(recipe_argument(arguments, FitCommand.recipe))
         command = tyro.cli(
             FitCommand,
             args=arguments,
             prog="python -m training.fit",
-            description=f"{FitCommand.__doc__}\n\nRecipes: {', '.join(recipe_names())}.",
+            description=f"{FitCommand.__doc__}\n\nRecipes: {', '.join(recipe_names())}.\n\n"
+            "--recipe NAME --describe shows what a recipe trains; --resume RUN goes on with an interrupted run.",
             default=FitCommand(tyro.MISSING, tyro.MISSING, recipe),
         )
         _check_out(command.out, command.overwrite)
@@ -80,16 +101,6 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\nto go on: python -m training.fit --resume {folder}", file=sys.stderr)
         raise
     return 0
-
-
-def _recipe_name(arguments: list[str]) -> str:
-    """The value of `--recipe`, needed before the options that it gives their defaults."""
-    for position, argument in enumerate(arguments):
-        if argument.startswith("--recipe="):
-            return argument.removeprefix("--recipe=")
-        if argument == "--recipe" and position + 1 < len(arguments):
-            return arguments[position + 1]
-    return FitCommand.recipe
 
 
 def _check_out(out: Path, overwrite: bool) -> None:

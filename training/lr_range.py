@@ -1,5 +1,6 @@
 """The LR range test: raise the rate step by step, watch the loss, choose the rate of steepest descent.
 
+    python -m training.lr_range --recipe mishra2019-resnet18 --data path/to/photos --out lr_range
     result = sweep(network, steps, ...)
 
 Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7, which their code followed, the
@@ -10,21 +11,28 @@ and what differs between batches only by which labels fell into them is taken ou
 """
 
 import copy
+import json
 import math
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+import tyro
 from torch import nn
 from tqdm import tqdm
 
 from training import schedules
+from training.cli import run, whole_file, write_text
 from training.data.loading import Batch
 from training.engine import Arithmetic, Forward, train_steps
 from training.errors import RecipeError
 from training.models.losses import Criterion
 from training.models.networks import Logits
+from training.recipe import Recipe, load_recipe, recipe_argument
 
 MOVING_WEIGHT = 0.9
 """Of the moving average by which the sweep is stopped."""
@@ -149,3 +157,49 @@ def _constant_loss(
     location = None if constant.location is None else constant.location.expand(n_photos, -1)
     logits = Logits(constant.lesion.expand(n_photos, -1), location)
     return float(criterion(logits, lesions.to(arithmetic.device), locations.to(arithmetic.device)))
+
+
+@dataclass(frozen=True)
+class RangeCommand:
+    """Find a learning rate for a recipe's first phase on your data, and draw how it was found."""
+
+    data: str
+    """`phantom`; a manifest CSV; or a folder of PAD-UFES-20, of HAM10000 or of class folders."""
+    settings: Annotated[Recipe, tyro.conf.arg(name="", prefix_name=False)]
+    out: Path = Path("lr_range")
+    """Folder for lr_range.png and lr_range.json."""
+    recipe: str = "mishra2019-resnet18"
+    """A recipe's name or the path of a TOML file; the options below show its values."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    cache: Path = Path("data/cache")
+    """Where decoded photos are kept."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command line; see `RangeCommand`."""
+    from training.evaluation.plots import plot_range_test
+    from training.experiment import prepare
+    from training.trainer import Trainer
+
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name = recipe_argument(arguments, RangeCommand.recipe)
+    command = tyro.cli(
+        RangeCommand,
+        args=arguments,
+        prog="python -m training.lr_range",
+        default=RangeCommand(tyro.MISSING, load_recipe(name)),
+    )
+    arithmetic = Arithmetic.choose(command.device, command.settings.precision)
+    experiment = prepare(command.settings, command.data, arithmetic, cache=command.cache)
+    trainer = Trainer(experiment, command.out)
+    phase = command.settings.phases[0]
+    result = asdict(trainer.range_test(phase, trainer.source(phase)))
+    write_text(command.out / "lr_range.json", json.dumps(result, indent=1))
+    with whole_file(command.out / "lr_range.png") as temporary:
+        temporary.write_bytes(plot_range_test(result))
+    print(f"drawn: {command.out / 'lr_range.png'}; to train with it: --learning-rate {result['chosen']:.2e}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -95,6 +95,8 @@ class Recipe:
     """One-versus-all over the labels (both papers), or softmax cross-entropy, for photos with one label."""
     class_balance: float = 0.0
     """Weight photos by (1 / label frequency) to this power in the loss: 0 not at all, 1 fully balanced."""
+    resample: float = 0.0
+    """Draw photos in an epoch by (1 / label frequency) to this power: 0 each once, 1 every label equally often."""
     layer_groups: LayerGroups = "thirds"
     """Where the network is cut into early, middle and late: by thirds of its residual blocks (the paper's
     words), or stem + layer1-2 | layer3-4 | heads (fastai 0.7, which the paper's code followed)."""
@@ -134,6 +136,9 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}; at least {low} is valid.")
         if not 0 < self.validation_share <= 0.5:
             raise RecipeError(f"validation_share is {self.validation_share}; valid is above 0, up to 0.5.")
+        for name in ("class_balance", "resample"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise RecipeError(f"{name} is {getattr(self, name)}; valid is from 0 (not at all) to 1.")
         if not 0 < self.crop_fraction <= 1:
             raise RecipeError(f"crop_fraction is {self.crop_fraction}; valid is above 0, up to 1.")
         if self.learning_rate < 0 or self.weight_decay < 0 or not 0 <= self.momentum < 1:
@@ -152,6 +157,16 @@ class Recipe:
 def recipe_names() -> list[str]:
     """The recipes that come with the package."""
     return sorted(path.stem for path in RECIPES_DIR.glob("*.toml"))
+
+
+def recipe_argument(arguments: list[str], default: str) -> str:
+    """The value of `--recipe`, which a command line needs before the options that it gives their defaults."""
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--recipe="):
+            return argument.removeprefix("--recipe=")
+        if argument == "--recipe" and position + 1 < len(arguments):
+            return arguments[position + 1]
+    return default
 
 
 def load_recipe(name: str) -> Recipe:

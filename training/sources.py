@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from tqdm import tqdm
 
-from training.data.loading import Batch, EpochOrder, Samples, evaluation_loader, training_loader
+from training.data.loading import Batch, EpochOrder, Samples, draw_shares, evaluation_loader, training_loader
 from training.engine import Arithmetic, Forward
 from training.models.card import Preprocessing
 from training.models.networks import LesionNetwork, Logits, pool
@@ -71,8 +71,7 @@ class FrozenTrunk:
     heads: Forward
     training: Batch
     validation: Batch
-    batch_size: int
-    seed: int
+    recipe: Recipe
 
     @classmethod
     def of(cls, whole: WholeNetwork, *, progress: bool = True) -> "FrozenTrunk":
@@ -95,19 +94,23 @@ class FrozenTrunk:
 
         training = features(whole.training, "features of the training photos")
         validation = features(whole.validation, "features of the validation photos")
-        batch_size = min(whole.recipe.batch_size, len(whole.training))
-        return cls(heads, training, validation, batch_size, whole.recipe.seed)
+        return cls(heads, training, validation, whole.recipe)
 
     @property
     def forward(self) -> Forward:
         return self.heads
 
     @property
+    def batch_size(self) -> int:
+        return min(self.recipe.batch_size, len(self.training[0]))
+
+    @property
     def n_steps(self) -> int:
         return -(-len(self.training[0]) // self.batch_size)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        order = EpochOrder(len(self.training[0]), self.batch_size, self.seed, epoch)
+        shares = draw_shares(self.training[1].numpy(), self.recipe.resample)
+        order = EpochOrder(shares, self.batch_size, self.recipe.seed, epoch)
         rows = torch.tensor([index for _, index in order])
         for chosen in rows.split(self.batch_size):
             images, lesions, locations = (tensor[chosen].clone() for tensor in self.training)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from training import lr_range, schedules
 from training.cli import whole_file
+from training.data.manifest import Manifest
 from training.engine import Arithmetic, Scores, evaluate, train_steps
 from training.errors import CheckpointError, RecipeError
 from training.experiment import Experiment, prepare
@@ -56,19 +57,28 @@ def start_run(
     cache: Path = Path("data/cache"),
     *,
     progress: bool = True,
+    manifest: Manifest | None = None,
 ) -> None:
     """Train from the beginning; `out` holds the checkpoint and its report at the end.
+
+    Args:
+        manifest: the data, where the caller has them in hand; `data` then only names them.
 
     Raises:
         UserError: the recipe does not fit the data, the weights the network, or a photo set is unusable.
     """
     arithmetic = Arithmetic.choose(device, recipe.precision)
-    experiment = prepare(recipe, data, arithmetic, cache=cache, progress=progress)
+    experiment = prepare(recipe, data, arithmetic, cache=cache, progress=progress, manifest=manifest)
     Trainer(experiment, out, show_progress=progress).run()
 
 
 def resume_run(
-    out: Path, device: str = "auto", cache: Path = Path("data/cache"), *, progress: bool = True
+    out: Path,
+    device: str = "auto",
+    cache: Path = Path("data/cache"),
+    *,
+    progress: bool = True,
+    manifest: Manifest | None = None,
 ) -> None:
     """Go on with an interrupted run from its last finished epoch.
 
@@ -86,7 +96,7 @@ def resume_run(
         raise CheckpointError(f"{file} is damaged ({error}); start the run over with --overwrite.") from error
     recipe = from_dict(json.loads(state["recipe"]))
     arithmetic = Arithmetic.choose(device, recipe.precision)
-    experiment = prepare(recipe, state["data"], arithmetic, cache=cache, progress=progress)
+    experiment = prepare(recipe, state["data"], arithmetic, cache=cache, progress=progress, manifest=manifest)
     if experiment.manifest.fingerprint() != state["fingerprint"]:
         raise CheckpointError(
             f"{state['data']} has changed since {out} was interrupted; put it back as it was, or start over "
@@ -139,16 +149,20 @@ class Trainer:
     def _run_phase(self, phase: Phase) -> None:
         if self.optimizer is None:
             self.optimizer = self._optimizer(phase)
-        source: Source = self.experiment.whole
-        if not any(phase.lr_scale):
-            source = FrozenTrunk.of(self.experiment.whole, progress=self.show_progress)
+        source = self.source(phase)
         if not self.progress.base_lr:
-            self.progress.base_lr = self.recipe.learning_rate or self._range_test(phase, source)
+            self.progress.base_lr = self.recipe.learning_rate or self.range_test(phase, source).chosen
         while self.progress.phase_epoch < phase.epochs and not self._settled(phase):
             self._run_epoch(phase, source)
             if self.progress.history["stopped"]:
                 return
             self._save()
+
+    def source(self, phase: Phase) -> Source:
+        """What the phase trains on: features computed once, where only the heads train."""
+        if any(phase.lr_scale):
+            return self.experiment.whole
+        return FrozenTrunk.of(self.experiment.whole, progress=self.show_progress)
 
     def _run_epoch(self, phase: Phase, source: Source) -> None:
         progress, history = self.progress, self.progress.history
@@ -233,9 +247,10 @@ class Trainer:
         self.network.train()
         freeze(self.network, self.experiment.groups, (*phase.lr_scale, 1.0))
 
-    def _range_test(self, phase: Phase, source: Source) -> float:
+    def range_test(self, phase: Phase, source: Source) -> lr_range.RangeTest:
+        """Sweep the rate with the groups that the phase trains; the network is left as it was."""
         self._train_mode(phase)
-        assert self.optimizer is not None
+        optimizer = self._optimizer(phase)
         with torch.no_grad():
             constant = self.network.heads(torch.zeros_like(self.network.lesion_head.weight[:1]))
         epochs = (source.batches(RANGE_TEST_EPOCH + extra) for extra in itertools.count())
@@ -243,7 +258,7 @@ class Trainer:
             self.network,
             source.forward,
             itertools.chain.from_iterable(epochs),
-            self.optimizer,
+            optimizer,
             self.experiment.criterion,
             self.arithmetic,
             constant=constant,
@@ -252,7 +267,7 @@ class Trainer:
         )
         self.progress.history["range_test"] = dataclasses.asdict(result)
         self._say(f"LR range test: the loss falls most steeply at {result.chosen:.2e}.")
-        return result.chosen
+        return result
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
         scales = (*phase.lr_scale, 1.0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from training.data.cache import PhotoCache
-from training.data.loading import EpochOrder, Samples, evaluation_loader, training_loader
+from training.data.loading import EpochOrder, Samples, draw_shares, evaluation_loader, training_loader
 from training.data.manifest import Manifest
 from training.data.photo import read_photo
 from training.data.transforms import AugmentationParams, augment, draw_params
@@ -102,11 +102,24 @@ def test_batches_follow_seed_and_epoch_alone(manifest, tmp_path):
 
 def test_an_epoch_shows_every_photo_in_whole_batches():
     for n_samples, batch_size in ((10, 4), (8, 8), (3, 2)):
-        keys = list(EpochOrder(n_samples, batch_size, seed=0, epoch=5))
+        keys = list(EpochOrder(np.ones(n_samples), batch_size, seed=0, epoch=5))
         assert len(keys) % batch_size == 0
         assert {index for _, index in keys} == set(range(n_samples))
         assert {epoch for epoch, _ in keys} == {5}
-    assert list(EpochOrder(50, 10, 0, 1)) != [(1, i) for _, i in EpochOrder(50, 10, 0, 2)]
+    once = np.ones(50)
+    assert list(EpochOrder(once, 10, 0, 1)) != [(1, i) for _, i in EpochOrder(once, 10, 0, 2)]
+
+
+def test_resampling_draws_every_label_equally_often():
+    targets = np.eye(3, dtype=np.float32)[[0] * 60 + [1] * 24 + [2] * 6]
+    shares = draw_shares(targets, 1.0)
+    np.testing.assert_allclose(shares @ targets, 30)
+    drawn = np.array([index for _, index in EpochOrder(shares, 10, 0, 0)])
+    counts = np.bincount(drawn, minlength=90)
+    assert ((counts >= np.floor(shares)) & (counts <= np.ceil(shares))).all()
+    np.testing.assert_allclose(counts @ targets, 30, atol=1)
+    assert set(drawn[:10] // 60) == {0, 1}, "the copies of a photo do not stand side by side"
+    np.testing.assert_allclose(draw_shares(targets, 0.0), 1)
 
 
 def test_left_out_photos_are_in_no_batch_and_targets_follow_the_rows(manifest, tmp_path):

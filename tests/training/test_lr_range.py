@@ -1,6 +1,7 @@
 """The LR range test: finds a known fall, through noise, and leaves everything as it was."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -82,3 +83,22 @@ def test_a_fall_is_seen_through_the_noise_of_uneven_batches():
     before = np.array(result.losses[:20])
     assert before.std() < 0.05 * before.mean()
     assert 1e-3 < result.chosen < 1
+
+
+def test_the_command_draws_the_test_and_trains_nothing(photos, tmp_path, capsys):
+    lr_range.main(
+        [
+            "--data",
+            str(photos),
+            "--out",
+            str(tmp_path / "out"),
+            "--cache",
+            str(tmp_path / "cache"),
+            "--device",
+        ]
+        + ["cpu", "--recipe", "demo", "--input-size", "32", "--train-size", "32", "--range-test-steps", "20"]
+    )
+    kept = json.loads((tmp_path / "out/lr_range.json").read_text())
+    assert f"--learning-rate {kept['chosen']:.2e}" in capsys.readouterr().out
+    assert (tmp_path / "out/lr_range.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["lr_range.json", "lr_range.png"]

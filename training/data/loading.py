@@ -84,15 +84,31 @@ class EvaluationPhotos(Dataset[Batch]):
         return preprocess(_tensor(image_rgb)[None], self.view)[0], *_targets(self.samples, index)
 
 
+def draw_shares(lesion_targets: np.ndarray, power: float) -> np.ndarray:
+    """How often each photo is drawn an epoch, on average: (N, P) 0/1 targets to (N,) float64 that sum to N.
+
+    Proportional to label frequency ** -power, the mean over a photo's labels: 0 draws each photo once, 1 each
+    label equally often.
+    """
+    rarity = np.maximum(lesion_targets.sum(0), 1).astype(np.float64) ** -power
+    shares = (lesion_targets @ rarity) / lesion_targets.sum(1)
+    return shares * len(shares) / shares.sum()
+
+
 class EpochOrder(Sampler[tuple[int, int]]):
     """A shuffled order a (seed, epoch); the last, incomplete batch is filled up from the start of the order.
 
-    Every photo is seen in every epoch, and no batch is so small that batch norm suffers.
+    Photo i stands in it floor(shares[i]) or ceil(shares[i]) times, shares[i] on average (systematic sampling),
+    so without resampling every photo is seen in every epoch; and no batch is so small that batch norm suffers.
     """
 
-    def __init__(self, n_samples: int, batch_size: int, seed: int, epoch: int) -> None:
-        order = np.random.default_rng([seed, ORDER_STREAM, epoch]).permutation(n_samples)
-        n_drawn = -(-n_samples // batch_size) * batch_size
+    def __init__(self, shares: np.ndarray, batch_size: int, seed: int, epoch: int) -> None:
+        rng = np.random.default_rng([seed, ORDER_STREAM, epoch])
+        order = rng.permutation(len(shares))
+        if (shares != 1).any():
+            ends = np.floor(np.cumsum(shares[order]) + rng.random()).astype(np.int64)
+            order = rng.permutation(np.repeat(order, np.diff(ends, prepend=0)))
+        n_drawn = -(-len(shares) // batch_size) * batch_size
         self.keys = [(epoch, int(index)) for index in np.resize(order, n_drawn)]
 
     def __len__(self) -> int:
@@ -108,7 +124,8 @@ def training_loader(
     """The augmented batches of one epoch."""
     photos = TrainingPhotos(samples, view, recipe)
     batch_size = min(recipe.batch_size, len(samples))
-    order = EpochOrder(len(samples), batch_size, recipe.seed, epoch)
+    shares = draw_shares(samples.lesion_targets, recipe.resample)
+    order = EpochOrder(shares, batch_size, recipe.seed, epoch)
     return DataLoader(
         photos, batch_size, sampler=order, num_workers=_workers(device), pin_memory=_pin(device)
     )
