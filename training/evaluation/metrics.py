@@ -82,11 +82,30 @@ def interval(
         arrays: each with one entry a photo along its first axis.
         groups: (N,) the group of each photo.
     """
+    low, high = interval_ends(bootstrap(metric, *arrays, groups=groups, draws=draws, seed=seed))
+    return float(low), float(high)
+
+
+def bootstrap(
+    metric: Callable[..., float | np.ndarray],
+    *arrays: np.ndarray,
+    groups: np.ndarray,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
+) -> np.ndarray:
+    """(draws, ...) float64: `metric(*arrays)`, a number or an array of them, of each draw of whole groups.
+
+    Numbers that one call of `metric` gives are of the same draw, so that their differences are paired.
+    """
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     rng = np.random.default_rng(seed)
     values = []
     for _ in range(draws):
         drawn = np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))])
         values.append(metric(*(array[drawn] for array in arrays)))
-    low, high = np.nanpercentile(values, [2.5, 97.5])
-    return float(low), float(high)
+    return np.array(values, np.float64)
+
+
+def interval_ends(values: np.ndarray) -> np.ndarray:
+    """(draws, ...) to (2, ...) float64: the lower and the upper end of the 95% percentile interval."""
+    return np.nanpercentile(values, [2.5, 97.5], axis=0)
