@@ -16,7 +16,8 @@ INK, MUTED, GRID = "#1b2a34", "#6b7b86", "#e3e8eb"
 BLUE, ORANGE, GREEN = "#2b6cb0", "#dd6b20", "#2f855a"
 
 
-def _figure(draw: Callable[[Figure], None], width: float = 7.5, height: float = 3.4) -> bytes:
+def figure_png(draw: Callable[[Figure], None], width: float = 7.5, height: float = 3.4) -> bytes:
+    """What `draw` puts on a white figure of that size in inches, in this project's style, as PNG bytes."""
     figure = Figure(figsize=(width, height), dpi=130, layout="constrained", facecolor="white")
     draw(figure)
     for axes in figure.axes:
@@ -58,7 +59,7 @@ def plot_range_test(range_test: dict[str, Any]) -> bytes:
         left.plot([], [], color=ORANGE, linestyle="--", label=f"chosen: {range_test['chosen']:.1e}")
         left.legend(frameon=False, fontsize=8)
 
-    return _figure(draw)
+    return figure_png(draw)
 
 
 def plot_learning_rate(history: dict[str, Any]) -> bytes:
@@ -71,7 +72,7 @@ def plot_learning_rate(history: dict[str, Any]) -> bytes:
         _mark_phases(axes, history)
         axes.set(title="Learning rate", xlabel="epoch", ylabel="base learning rate", ylim=(0, None))
 
-    return _figure(draw)
+    return figure_png(draw)
 
 
 def plot_losses(history: dict[str, Any]) -> bytes:
@@ -106,7 +107,7 @@ def plot_losses(history: dict[str, Any]) -> bytes:
         for axes in (left, right):
             _mark_phases(axes, history)
 
-    return _figure(draw)
+    return figure_png(draw)
 
 
 def plot_confusion(confusion: list[list[int]], labels: list[str]) -> bytes:
@@ -128,7 +129,7 @@ def plot_confusion(confusion: list[list[int]], labels: list[str]) -> bytes:
         axes.set(title="Confusion on the validation part", xlabel="predicted", ylabel="actual")
 
     side = 2.6 + 0.42 * len(labels)
-    return _figure(draw, side + 0.8, side)
+    return figure_png(draw, side + 0.8, side)
 
 
 def plot_counts(training: dict[str, int], validation: dict[str, int], names: list[str]) -> bytes:
@@ -146,7 +147,7 @@ def plot_counts(training: dict[str, int], validation: dict[str, int], names: lis
         axes.set(title="Photos a label", xlabel="photos")
         axes.legend(frameon=False, fontsize=8)
 
-    return _figure(draw, height=1.2 + 0.26 * len(names))
+    return figure_png(draw, height=1.2 + 0.26 * len(names))
 
 
 def _epochs_of(steps: list[dict[str, Any]]) -> np.ndarray:
