@@ -25,6 +25,7 @@ TORCH_FREE = [
     "training.data.photo",
     "training.data.splits",
     "training.evaluation.calibration",
+    "training.evaluation.confusions",
     "training.evaluation.metrics",
     "training.evaluation.summary",
     "training.models.card",
@@ -55,8 +56,9 @@ def test_what_serves_imports_where_torch_is_not_installed():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["training.fit", "training.evaluate", "export", "export.classify",
-                                     "export.verify", "capture_app", "benchmarks.latency"])  # fmt: skip
+@pytest.mark.parametrize("command", ["training.fit", "training.evaluate", "training.explain", "export",
+                                     "export.classify", "export.verify", "capture_app",
+                                     "benchmarks.latency"])  # fmt: skip
 def test_every_command_line_teaches_itself(command):
     done = subprocess.run([sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -81,6 +81,7 @@ def explain_run(command: ExplainCommand, *, progress: bool = True) -> dict[str, 
             f"{command.run} is an exported model, which has no gradients; name the folder of the run that it "
             "was exported from."
         )
+    earlier_figures = _earlier_figures(command.out)
     from training.engine import Arithmetic
     from training.explanations import gallery
     from training.explanations.page import write_page
@@ -95,11 +96,9 @@ def explain_run(command: ExplainCommand, *, progress: bool = True) -> dict[str, 
     cache = PhotoCache.build(
         held, min_side=card.preprocessing.decode_min_side, folder=command.cache, progress=progress
     )
-    kept = [row for row in range(len(held)) if row not in cache.left_out]
+    named = _rows_named(command.photos, held, cache.left_out, part)
+    kept = named or [row for row in range(len(held)) if row not in cache.left_out]
     scored, photos = held.subset(kept), [cache[row] for row in kept]
-    named = _rows_named(command.photos, scored, cache.left_out, part)
-    if named:
-        scored, photos = scored.subset(named), [photos[row] for row in named]
     logits = score_photos(network, card, photos, progress=progress)
     targets = scored.lesion_targets()
     if named:
@@ -131,7 +130,8 @@ def explain_run(command: ExplainCommand, *, progress: bool = True) -> dict[str, 
         else [dataclasses.asdict(pair) for pair in confused_pairs(confusion, held.lesion_labels)],
         "cases": [{"figure": name} | case.to_json() for name, case in zip(figures, cases, strict=True)],
     }
-    _remove_earlier_figures(command.out)
+    for earlier in earlier_figures:
+        earlier.unlink(missing_ok=True)
     for name, case in zip(figures, cases, strict=True):
         with whole_file(command.out / name) as temporary:
             temporary.write_bytes(case.figure_png)
@@ -165,28 +165,28 @@ def score_photos(
     return np.concatenate(logits)
 
 
-def _rows_named(names: Sequence[str], scored: Manifest, left_out: dict[int, str], part: str) -> list[int]:
+def _rows_named(names: Sequence[str], held: Manifest, left_out: dict[int, str], part: str) -> list[int]:
     """The row of each photo that a person named, by path or by file name.
 
     Raises:
-        DataError: no row, or several, are meant.
+        DataError: no row is meant, or several, or a photo that no decoder opens.
     """
-    paths = [Path(path) for path in scored.table["path"]]
+    paths = [Path(path) for path in held.table["path"]]
     rows = []
     for name in names:
         found = [row for row, path in enumerate(paths) if path.resolve() == Path(name).resolve()]
         found = found or [row for row, path in enumerate(paths) if path.name == name]
         if not found:
-            undecodable = next((text for text in left_out.values() if Path(name).name in text), None)
             raise DataError(
-                undecodable
-                or f"--photos {name}: no photo of that path or file name is in part '{part}' of {scored.name} "
-                f"({len(scored)} photos); take --part all, or one such as {paths[0].name}."
+                f"--photos {name}: no photo of that path or file name is in part '{part}' of {held.name} "
+                f"({len(held)} photos); take --part all, or one such as {paths[0].name}."
             )
         if len(found) > 1:
             raise DataError(
-                f"--photos {name}: {len(found)} photos of {scored.name} have that name; give the path of one."
+                f"--photos {name}: {len(found)} photos of {held.name} have that name; give the path of one."
             )
+        if found[0] in left_out:
+            raise DataError(f"--photos {name}: {left_out[found[0]]}")
         rows += found
     return rows
 
@@ -196,12 +196,20 @@ def _figure_name(number: int, case: "Case") -> str:
     return f"case-{number:02d}-{re.sub(r'[^A-Za-z0-9_.+-]+', '_', labels)}.png"
 
 
-def _remove_earlier_figures(folder: Path) -> None:
-    """Remove the pictures that an earlier page in this folder listed, so that none of them outlives it."""
+def _earlier_figures(folder: Path) -> list[Path]:
+    """The pictures that an earlier page in this folder listed: none of them may outlive it.
+
+    Raises:
+        DataError: the folder holds a `cases.json` that is not of this command.
+    """
     listing = folder / CASES_FILE
-    if listing.is_file():
-        for case in json.loads(listing.read_text(encoding="utf-8"))["cases"]:
-            (folder / Path(case["figure"]).name).unlink(missing_ok=True)
+    if not listing.is_file():
+        return []
+    try:
+        cases = json.loads(listing.read_text(encoding="utf-8"))["cases"]
+        return [folder / Path(case["figure"]).name for case in cases]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{listing} was not written by this command; choose another --out.") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from training.cli import EXIT_USER_ERROR, run
+from training.data.photo import read_photo
 from training.errors import CheckpointError, DataError, UserError
+from training.evaluation.scoring import open_model
 from training.explain import ExplainCommand, explain_run, main
 
 LABELS = ["acne", "ulcer", "wheal"]
@@ -64,12 +66,15 @@ def test_the_page_holds_every_picture_and_nothing_from_elsewhere(tiny_run, data,
 
 
 def test_where_nothing_was_misclassified_it_says_so(tiny_run, data, tmp_path) -> None:
-    result = explain(tiny_run, data, tmp_path / "first", photos=tuple(f"{index}.png" for index in range(9)))
     table = pd.read_csv(data)
-    right = {case["name"]: case["predicted"]["label"] for case in result["cases"]}
+    card, predict = open_model(tiny_run)
+    images = [
+        read_photo(data.parent / name, min_side=card.preprocessing.decode_min_side).image_rgb
+        for name in table["path"]
+    ]
+    table["lesions"] = [card.lesion_labels[int(predict(image[None])[0].argmax())].name for image in images]
     for column in ("path", "mask"):
         table[column] = [str(data.parent / name) for name in table[column]]
-    table["lesions"] = [right[Path(name).name] for name in table["path"]]
     table.to_csv(tmp_path / "right.csv", index=False)
     result = explain(tiny_run, tmp_path / "right.csv", tmp_path)
     assert (result["errors"], result["pairs"], result["cases"]) == (0, [], [])
@@ -83,7 +88,7 @@ def test_where_nothing_was_misclassified_it_says_so(tiny_run, data, tmp_path) ->
 
 
 def test_photos_can_be_named_and_no_picture_outlives_its_page(tiny_run, data, tmp_path) -> None:
-    explain(tiny_run, data, tmp_path)
+    explain(tiny_run, data, tmp_path, pairs=1)
     (tmp_path / "out" / "mine.png").write_bytes(b"kept")
     result = explain(tiny_run, data, tmp_path, photos=("4.png", str(data.parent / "1.png")))
     assert [case["name"] for case in result["cases"]] == ["4.png", "1.png"]
@@ -96,7 +101,7 @@ def test_undecodable_photos_are_counted_and_the_rest_explained(tiny_run, data, t
     folder = tmp_path / "photos"
     shutil.copytree(data.parent, folder)
     (folder / "0.png").write_bytes(b"no photo")
-    result = explain(tiny_run, folder / "manifest.csv", tmp_path)
+    result = explain(tiny_run, folder / "manifest.csv", tmp_path, pairs=1)
     assert (result["photos"], result["left_out"]) == (8, 1)
     assert "0.png is not a photo" in capsys.readouterr().err
     with pytest.raises(DataError, match=r"0\.png is not a photo"):
@@ -109,7 +114,7 @@ def test_several_lesions_a_photo_are_left_uncounted(tiny_run, data, tmp_path) ->
     table["mask"] = ""
     table.loc[0, "lesions"] = "acne;ulcer"
     table.to_csv(tmp_path / "several.csv", index=False)
-    result = explain(tiny_run, tmp_path / "several.csv", tmp_path)
+    result = explain(tiny_run, tmp_path / "several.csv", tmp_path, pairs=1)
     assert (result["photos"], result["several_labels"]) == (8, 1)
     assert "several true labels" in (tmp_path / "out" / "explain.html").read_text()
 
@@ -119,11 +124,15 @@ def test_what_cannot_be_explained_is_refused_in_a_sentence(tiny_run, data, tmp_p
         explain(tiny_run, data, tmp_path, pairs=0)
     with pytest.raises(CheckpointError, match="no gradients"):
         explain(tmp_path / "model.onnx", data, tmp_path)
-    with pytest.raises(DataError, match="--photos 77.png: no photo of that path or file name"):
+    with pytest.raises(DataError, match=r"--photos 77\.png: no photo of that path or file name"):
         explain(tiny_run, data, tmp_path, photos=("77.png",))
     with pytest.raises(CheckpointError, match="held out none"):
         explain(tiny_run, data, tmp_path, part="validation")
     assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cases.json").write_text('{"cases": [1]}')
+    with pytest.raises(DataError, match="was not written by this command"):
+        explain(tiny_run, data, tmp_path)
 
 
 def test_the_command_line_says_what_it_found(tiny_run, data, tmp_path, capsys) -> None:

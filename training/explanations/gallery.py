@@ -98,7 +98,9 @@ class Case:
 
     def to_json(self) -> dict[str, Any]:
         """All but the picture."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key != "figure_png"}
+        values = dataclasses.asdict(self) | {"actual": list(self.actual)}
+        del values["figure_png"]
+        return values
 
 
 def explain_errors(

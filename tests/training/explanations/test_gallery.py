@@ -14,6 +14,7 @@ from PIL import Image
 
 from tests.tiny_model import make_run, tiny_card
 from training.data.manifest import Manifest
+from training.explanations import gallery
 from training.explanations.figure import overlay, signed_grey
 from training.explanations.gallery import (
     Case,
@@ -139,6 +140,12 @@ def given_photos(tmp_path: Path) -> Given:
     return Given(tmp_path, tiny_card(crop_fraction=0.9))
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of the time, and is looked at in tests of its own."""
+    monkeypatch.setattr(gallery, "draw_case", lambda view_rgb, panels, mask: b"")
+
+
 def test_each_error_becomes_a_case_with_a_picture(given_photos: Given) -> None:
     cases = given_photos.explain()
     assert len(cases) == 3
@@ -153,7 +160,7 @@ def test_each_error_becomes_a_case_with_a_picture(given_photos: Given) -> None:
         assert case.lesion_share is None
         assert case.predicted.heat_in_lesion is None
         assert case.note == ""
-        json.dumps(case.to_json())
+        assert json.loads(json.dumps(case.to_json())) == case.to_json()
         assert "figure_png" not in case.to_json()
     assert len({case.group for case in cases}) == 3
 
@@ -162,17 +169,20 @@ def test_the_same_again_gives_the_same(given_photos: Given) -> None:
     assert given_photos.explain() == given_photos.explain()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_an_error_there_is_no_case(given_photos: Given) -> None:
     given_photos.logits = given_photos.manifest.lesion_targets()
     assert given_photos.explain() == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_softmaxs_probabilities_are_calibrated(tmp_path: Path) -> None:
     given_photos = Given(tmp_path, tiny_card(activation="softmax", temperature=2.0))
     for case in given_photos.explain():
         assert case.predicted.probability == pytest.approx(np.e / (np.e + 2))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_mask_of_everything_holds_all_the_heat(given_photos: Given) -> None:
     cases = given_photos.with_mask(np.full((90, 110), 255, np.uint8)).explain()
     for case in cases:
@@ -182,6 +192,7 @@ def test_a_mask_of_everything_holds_all_the_heat(given_photos: Given) -> None:
             assert evidence.heat_in_lesion in (None, pytest.approx(1.0, abs=1e-5))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_mask_is_cropped_with_the_photo(given_photos: Given) -> None:
     mask = np.zeros((45, 55), np.uint8)  # Half the photo's size, as some published masks are.
     mask[:, 27:] = 255
@@ -190,6 +201,7 @@ def test_the_mask_is_cropped_with_the_photo(given_photos: Given) -> None:
         assert case.lesion_share == pytest.approx((x1 - 54.5) / (x1 - x0), abs=0.02)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("mask", "words"),
     [
@@ -206,6 +218,7 @@ def test_a_mask_that_cannot_serve_is_said_to_be_so(given_photos: Given, mask: np
         assert case.predicted.heat_in_lesion is None
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_network_and_the_photos_are_left_alone(given_photos: Given) -> None:
     network = given_photos.checkpoint.network.train()
     weights = {key: value.clone() for key, value in network.state_dict().items()}
@@ -218,6 +231,7 @@ def test_the_network_and_the_photos_are_left_alone(given_photos: Given) -> None:
     assert all(map(np.array_equal, given_photos.photos, photos))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_right_answer_is_held_against_the_runner_up(given_photos: Given) -> None:
     network, card = given_photos.checkpoint.network, given_photos.checkpoint.card
     logits = np.full((6, 3), [2.0, 1.0, 0.0])
