@@ -69,7 +69,7 @@ class Evidence:
     greatest_heat: float
     """The greatest value of the Grad-CAM map times its number of places, in units of the logit."""
     heat_in_lesion: float | None
-    """Share of the Grad-CAM map's mass that lies in the lesion mask; None without a mask, or without mass."""
+    """Share of the Grad-CAM map's mass, as drawn, that lies in the lesion mask; None without mask or mass."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,8 @@ def test_a_label_that_is_not_there_is_named(explain, labels, network, images) ->
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("explain", [grad_cam, guided_backpropagation])
-def test_the_gpu_agrees(explain, network, images) -> None:
+def test_the_gpu_agrees(explain, network, images, monkeypatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     expected = explain(network, images, LABELS)
     found = explain(copy.deepcopy(network).cuda(), images.cuda(), LABELS)
     assert found.is_cuda
