@@ -4,17 +4,18 @@
     result = sweep(network, steps, ...)
 
 Source: Smith 2017; Mishra et al. 2019, Sec. 3, Fig. 1 and 2. As in fastai 0.7, which their code followed, the
-sweep is exponential from 1e-5 to 10 and stops at NaN or at four times the best of a debiased moving average of
-the loss. Unlike there, it has a length of its own rather than an epoch's, so that a small data set has one too;
-the rate is chosen on a centred average, since a moving one lags and would put the steepest descent too far right;
-and what differs between batches only by which labels fell into them is taken out.
+sweep is exponential from 1e-5 to 10. Unlike there, it has a length of its own rather than an epoch's, so that a
+small data set has one too, and the loss is read after every step on one and the same probe of photos: batches
+differ from each other, above all by the labels in them, by far more than some tens of steps change, and a curve of
+their own losses shows that difference rather than the fall.
 """
 
 import copy
+import itertools
 import json
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -31,36 +32,39 @@ from training.data.loading import Batch
 from training.engine import Arithmetic, Forward, train_steps
 from training.errors import RecipeError
 from training.models.losses import Criterion
-from training.models.networks import Logits
 from training.recipe import Recipe, load_recipe, recipe_argument
 
-MOVING_WEIGHT = 0.9
-"""Of the moving average by which the sweep is stopped."""
-KERNEL_SHARE = 0.08
-"""Standard deviation of the centred average by which the rate is chosen, as a share of the sweep's length."""
-DIVERGED = 4.0
-"""Times the best smoothed loss at which the sweep stops."""
+KERNEL_SHARE = 0.04
+"""Standard deviation of the centred average by which the rate is chosen, as a share of the fall's length."""
+DIVERGED = 2.0
+"""Times the first loss at which the sweep stops."""
+RISE, RISE_OF_START = 0.25, 0.01
+"""The fall ends where the loss exceeds its lowest so far by these shares of the fall and of the first loss."""
+PROBE_PHOTOS = 64
+"""At least so many photos are in the probe, in whole batches."""
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """A sweep's rates, its losses (less what the batches' labels alone account for), and the rate chosen."""
+    """A sweep's rates, the probe's loss after the step at each, and the rate chosen."""
 
     learning_rates: tuple[float, ...]
     losses: tuple[float, ...]
     chosen: float
 
 
-def smooth(losses: np.ndarray) -> np.ndarray:
-    """(S,) losses to their centred Gaussian average, float64; at the ends the kernel is cut and made whole.
+def fall_end(losses: np.ndarray) -> int:
+    """How many of the (S,) losses belong to the fall: up to where it first turns into a clear rise."""
+    lowest = np.minimum.accumulate(losses)
+    risen = losses - lowest > RISE * (losses[0] - lowest) + RISE_OF_START * losses[0]
+    return int(risen.argmax()) if risen.any() else len(losses)
 
-    Losses above the level at which the sweep began are cut to it first: how high the loss jumps when it diverges
-    says nothing of where it fell, and would hide a small fall beside it.
-    """
-    level = np.median(losses[: max(5, len(losses) // 8)])
+
+def smooth(losses: np.ndarray) -> np.ndarray:
+    """(S,) losses to their centred Gaussian average, float64; at the ends the kernel is cut and made whole."""
     steps = np.arange(len(losses))
     kernel = np.exp(-0.5 * ((steps[:, None] - steps) / (KERNEL_SHARE * len(losses))) ** 2)
-    return kernel @ np.minimum(losses, level) / kernel.sum(1)
+    return kernel @ losses / kernel.sum(1)
 
 
 def slope(learning_rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
@@ -69,39 +73,38 @@ def slope(learning_rates: np.ndarray, losses: np.ndarray) -> np.ndarray:
 
 
 def choose_rate(learning_rates: np.ndarray, losses: np.ndarray) -> float:
-    """The rate at which the smoothed loss falls most steeply, looked for up to its lowest point.
+    """The rate at which the smoothed loss falls most steeply, looked for up to where it first rises.
 
     Raises:
         RecipeError: the loss never fell, so that no rate can be chosen.
     """
-    lowest = int(np.argmin(smooth(losses)))
-    if lowest < 2:
+    end = fall_end(losses)
+    if end < 3 or losses[:end].min() > (1 - RISE_OF_START) * losses[0]:
         raise RecipeError(
             f"the LR range test saw no falling loss between {learning_rates[0]:.1e} and "
             f"{learning_rates[-1]:.1e}; set learning_rate by hand."
         )
-    return float(learning_rates[int(np.argmin(slope(learning_rates, losses)[: lowest + 1]))])
+    return float(learning_rates[int(np.argmin(slope(learning_rates[:end], losses[:end])))])
 
 
 def sweep(
     network: nn.Module,
     forward: Forward,
-    batches: Iterable[Batch],
+    batches: Iterator[Batch],
     optimizer: torch.optim.Optimizer,
     criterion: Criterion,
     arithmetic: Arithmetic,
     *,
-    constant: Logits,
     n_steps: int,
+    n_probe: int,
     progress: bool = True,
 ) -> RangeTest:
     """Run the test on `n_steps` batches; network, optimiser and random state are left as they were found.
 
     Args:
-        batches: at least `n_steps` of them.
-        constant: (1, P) and (1, Q) logits, the answer that is the same for every photo. Its loss on a batch
-            depends on the batch's labels alone; what it differs by from its mean is taken off the batch's loss,
-            which would otherwise drown a fall that takes only some tens of steps.
+        batches: at least `n_probe` + `n_steps` of them.
+        n_probe: so many batches, the first, are the probe on which the loss is read after every step, in the
+            mode in which the network trains; on the others it trains.
 
     Raises:
         RecipeError: the loss never fell.
@@ -109,54 +112,46 @@ def sweep(
     weights = copy.deepcopy(network.state_dict())
     optimizer_state = copy.deepcopy(optimizer.state_dict())
     rng_state = torch.get_rng_state()
-    rates, losses, best, average = [], [], math.inf, 0.0
-    constant_losses: list[float] = []
-
-    def noted() -> Iterator[Batch]:
-        for images, lesions, locations in batches:
-            constant_losses.append(_constant_loss(criterion, constant, lesions, locations, arithmetic))
-            yield images, lesions, locations
-
+    rates: list[float] = []
+    losses: list[float] = []
     try:
+        probe = list(itertools.islice(batches, n_probe))
         steps = train_steps(
             forward,
-            noted(),
+            itertools.islice(batches, n_steps),
             optimizer,
             criterion,
             lambda step: schedules.range_sweep(step, n_steps),
             torch.amp.GradScaler(arithmetic.device.type, enabled=arithmetic.precision == "fp16"),
             arithmetic,
         )
-        for rate, loss in tqdm(steps, "LR range test", n_steps, unit="step", disable=not progress):
+        for rate, _ in tqdm(steps, "LR range test", n_steps, unit="step", leave=False, disable=not progress):
+            loss = _probe_loss(forward, probe, criterion, arithmetic)
             if not math.isfinite(loss):
                 break
             rates.append(rate)
             losses.append(loss)
-            average = MOVING_WEIGHT * average + (1 - MOVING_WEIGHT) * loss
-            debiased = average / (1 - MOVING_WEIGHT ** len(losses))
-            best = min(best, debiased)
-            if len(rates) == n_steps or debiased > DIVERGED * best:
+            if loss > DIVERGED * losses[0]:
                 break
     finally:
         network.load_state_dict(weights)
         optimizer.load_state_dict(optimizer_state)
         torch.set_rng_state(rng_state)
-    by_labels = np.array(constant_losses[: len(losses)])
-    comparable = np.array(losses) - by_labels + by_labels.mean()
-    return RangeTest(tuple(rates), tuple(comparable.tolist()), choose_rate(np.array(rates), comparable))
+    return RangeTest(tuple(rates), tuple(losses), choose_rate(np.array(rates), np.array(losses)))
 
 
-def _constant_loss(
-    criterion: Criterion,
-    constant: Logits,
-    lesions: torch.Tensor,
-    locations: torch.Tensor,
-    arithmetic: Arithmetic,
+@torch.no_grad()
+def _probe_loss(
+    forward: Forward, probe: Sequence[Batch], criterion: Criterion, arithmetic: Arithmetic
 ) -> float:
-    n_photos = len(lesions)
-    location = None if constant.location is None else constant.location.expand(n_photos, -1)
-    logits = Logits(constant.lesion.expand(n_photos, -1), location)
-    return float(criterion(logits, lesions.to(arithmetic.device), locations.to(arithmetic.device)))
+    """The mean loss over the probe's photos; NaN or infinite where the weights are."""
+    total, n_photos = 0.0, 0
+    for images, lesions, locations in probe:
+        with arithmetic.autocast():
+            logits = forward(arithmetic.photos(images))
+        loss = criterion(logits, lesions.to(arithmetic.device), locations.to(arithmetic.device))
+        total, n_photos = total + loss.item() * len(images), n_photos + len(images)
+    return total / n_photos
 
 
 @dataclass(frozen=True)

@@ -251,8 +251,6 @@ class Trainer:
         """Sweep the rate with the groups that the phase trains; the network is left as it was."""
         self._train_mode(phase)
         optimizer = self._optimizer(phase)
-        with torch.no_grad():
-            constant = self.network.heads(torch.zeros_like(self.network.lesion_head.weight[:1]))
         epochs = (source.batches(RANGE_TEST_EPOCH + extra) for extra in itertools.count())
         result = lr_range.sweep(
             self.network,
@@ -261,8 +259,8 @@ class Trainer:
             optimizer,
             self.experiment.criterion,
             self.arithmetic,
-            constant=constant,
             n_steps=self.recipe.range_test_steps,
+            n_probe=-(-lr_range.PROBE_PHOTOS // self.recipe.batch_size),
             progress=self.show_progress,
         )
         self.progress.history["range_test"] = dataclasses.asdict(result)

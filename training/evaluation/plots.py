@@ -36,25 +36,22 @@ def figure_png(draw: Callable[[Figure], None], width: float = 7.5, height: float
 def plot_range_test(range_test: dict[str, Any]) -> bytes:
     """The loss against the learning rate, and its rate of change (Mishra et al. 2019, Fig. 1 and 2)."""
     rates, losses = np.array(range_test["learning_rates"]), np.array(range_test["losses"])
-    smoothed, slopes = lr_range.smooth(losses), lr_range.slope(rates, losses)
-    steepest = max(1e-6, -slopes.min())
+    end = lr_range.fall_end(losses)
+    smoothed, slopes = lr_range.smooth(losses[:end]), lr_range.slope(rates[:end], losses[:end])
+    span = max(losses[0] - losses[:end].min(), 1e-3)
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
-        left.plot(rates, losses, color=GRID, label="batch")
-        left.plot(rates, smoothed, color=BLUE, label="smoothed")
-        left.set(title="Loss", xlabel="learning rate", ylabel="loss")
-        left.set_ylim(0.9 * smoothed.min(), 1.3 * smoothed[: max(1, len(rates) // 3)].max())
-        right.plot(rates, slopes, color=BLUE)
+        left.plot(rates, losses, color=MUTED, linewidth=1, label="after each step")
+        left.plot(rates[:end], smoothed, color=BLUE, label="the fall, smoothed")
+        left.set(title="Loss on the probe", xlabel="learning rate", ylabel="loss")
+        left.set_ylim(losses[:end].min() - 0.3 * span, losses[0] + 0.8 * span)
+        right.plot(rates[:end], slopes, color=BLUE)
         right.axhline(0, color=GRID, zorder=0)
-        right.set(
-            title="Its rate of change",
-            xlabel="learning rate",
-            ylabel="per factor of ten",
-            ylim=(-1.5 * steepest, 1.5 * steepest),
-        )
+        right.set(title="Its rate of change", xlabel="learning rate", ylabel="per factor of ten")
         for axes in (left, right):
             axes.set_xscale("log")
+            axes.set_xlim(rates[0], rates[-1])
             axes.axvline(range_test["chosen"], color=ORANGE, linestyle="--", linewidth=1.2)
         left.plot([], [], color=ORANGE, linestyle="--", label=f"chosen: {range_test['chosen']:.1e}")
         left.legend(frameon=False, fontsize=8)
