@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import random
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +24,9 @@ from training.data.datasets.phantom import (
     write_phantom,
 )
 from training.data.datasets.phantom_capture import RANGES
+from training.data.datasets.phantom_lesions import paint
+from training.data.datasets.phantom_person import TONES
 from training.data.datasets.phantom_photo import LESION_CM, SITE_TABLE, choose_site, draw_who
-from training.data.datasets.phantom_skin import TONES
 from training.data.manifest import Manifest
 from training.data.photo import read_photo
 from training.errors import DataError
@@ -105,6 +107,16 @@ def test_the_mask_lies_where_the_photo_differs_from_the_same_skin_without_the_le
         assert corners.max() == 0
     assert np.mean(inside) > 12
     assert np.mean(inside) > 5 * np.mean(outside)
+
+
+@pytest.mark.parametrize("lesion", LABELS)
+def test_what_is_painted_ends_before_the_canvas_does(lesion):
+    for seed in range(12):
+        canvas = paint(np.random.default_rng(seed), lesion, skin_melanin=1.5)
+        for name, plane in (canvas.planes | {"mask": canvas.mask}).items():
+            border = np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
+            assert np.abs(border).max() < 1e-3, name
+            assert plane.dtype == np.float32, name
 
 
 @pytest.mark.parametrize("distance", [0.5, 1.0, 2.0, 3.5])
@@ -202,7 +214,7 @@ def test_draw_who_is_what_is_drawn():
 
 
 def test_everyday_conditions_are_valid_and_vary():
-    rng = np.random.default_rng(0)
+    rng = random.Random(0)
     captures = [draw_capture(rng) for _ in range(20_000)]
     assert len(set(captures)) == 20_000
     assert 0.8 < np.median([capture.distance for capture in captures]) < 1.2

@@ -29,6 +29,7 @@ from tqdm import tqdm
 from training.cli import run, whole_file, write_text
 from training.data.datasets.phantom_capture import Capture, draw_capture
 from training.data.datasets.phantom_lesions import LABELS
+from training.data.datasets.phantom_person import SITES
 from training.data.datasets.phantom_photo import (
     DISPLAY,
     SITE_TABLE,
@@ -39,7 +40,6 @@ from training.data.datasets.phantom_photo import (
     mask_box,
 )
 from training.data.datasets.phantom_sheet import write_capture_sheet, write_contact_sheet
-from training.data.datasets.phantom_skin import SITES
 from training.data.manifest import Manifest, read_table
 from training.data.photo import read_photo
 from training.errors import DataError
@@ -58,7 +58,7 @@ __all__ = [
     "write_phantom",
 ]
 
-VERSION = 1
+VERSION = 2
 """Of the drawing: raised whenever the same seed gives other photos."""
 LICENCE = "Apache-2.0 (synthetic)"
 PARAMETERS_FILE, MANIFEST_FILE = "phantom.json", "manifest.csv"

@@ -9,7 +9,8 @@ illumination, shadow, glare, blur, motion, exposure, tone curve, sensor noise. T
 
 import dataclasses
 import math
-from collections.abc import Sequence
+import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,8 @@ from training.data.datasets.phantom_fields import GRAIN_SIGMA, banks, ramp
 from training.errors import DataError
 
 DISPLAY_GAMMA = 2.2
+FULL_SCALE = 16383.0
+"""Linear light that the sensor stores as its brightest value: 14 bits."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,11 @@ class Capture:
     """Stops by which red and blue are off. -1.5 to 1.5 each."""
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            low, high = RANGES.get(field.name, (-math.inf, math.inf))
-            pair = field.name in ("offset_xy", "white_balance_ev")
+        for name, (low, high) in ALL_RANGES.items():
+            value = getattr(self, name)
+            if type(value) is float and low <= value <= high and value - value == 0:
+                continue
+            pair = name in ("offset_xy", "white_balance_ev")
             numbers = tuple(value) if pair and isinstance(value, (tuple, list)) else (value,)
             if len(numbers) != 1 + pair or not all(
                 isinstance(x, (int, float, np.number)) and math.isfinite(x) and low <= x <= high
@@ -71,7 +75,7 @@ class Capture:
             ):
                 what = "two numbers" if pair else "a number"
                 raise DataError(
-                    f"capture {field.name} = {value!r}: it takes {what} from {low:g} to {high:g}; "
+                    f"capture {name} = {value!r}: it takes {what} from {low:g} to {high:g}; "
                     "Capture() is a clean photo."
                 )
 
@@ -91,14 +95,17 @@ RANGES = {
     "white_balance_ev": (-1.5, 1.5),
 }
 """Lowest and highest value of each condition."""
+ALL_RANGES = {
+    field.name: RANGES.get(field.name, (-math.inf, math.inf)) for field in dataclasses.fields(Capture)
+}
 
 
-def draw_capture(rng: np.random.Generator) -> Capture:
+def draw_capture(rng: random.Random) -> Capture:
     """The everyday variation of a phone photo: mostly usable, now and then poor in one way."""
-    chance = rng.random(6).tolist()
+    chance = [rng.random() for _ in range(6)]
 
     def bell(sigma: float, limit: float) -> float:
-        return min(max(rng.normal(0, sigma), -limit), limit)
+        return min(max(rng.gauss(0, sigma), -limit), limit)
 
     return Capture(
         distance=0.95 * 2 ** bell(0.40, 1.2),
@@ -109,20 +116,20 @@ def draw_capture(rng: np.random.Generator) -> Capture:
         glare=rng.uniform(0.15, 0.8) if chance[1] < 0.15 else 0.0,
         glare_size=rng.uniform(0.04, 0.14),
         shadow=rng.uniform(0.2, 0.65) if chance[2] < 0.15 else 0.0,
-        blur_sigma=min(rng.exponential(0.0022), 0.05) if chance[3] < 0.6 else 0.0,
+        blur_sigma=min(rng.expovariate(1 / 0.0022), 0.05) if chance[3] < 0.6 else 0.0,
         motion_blur=rng.uniform(0.005, 0.025) if chance[4] < 0.08 else 0.0,
         motion_deg=rng.uniform(0, 180),
         gamma=round(2 ** bell(0.15, 0.6), 2),
-        noise_sigma=min(rng.exponential(0.010), 0.08) if chance[5] < 0.8 else 0.0,
+        noise_sigma=min(rng.expovariate(1 / 0.010), 0.08) if chance[5] < 0.8 else 0.0,
         white_balance_ev=(bell(0.16, 0.6), bell(0.2, 0.7)),
     )
 
 
-def light_field(capture: Capture, side: int, rng: np.random.Generator) -> np.ndarray | float:
+def light_field(capture: Capture, side: int, rng: random.Random) -> np.ndarray | float:
     """Illumination over the frame in natural-log units: (side, side) float32, or 0 where it is even."""
     x = (np.arange(side, dtype=np.float32) + 0.5) / side - 0.5
     angle = math.radians(capture.light_deg)
-    turn, start, shade_side = rng.normal(0, 0.6), rng.uniform(-0.15, 0.25), rng.uniform(0, 2 * math.pi)
+    turn, start, shade_side = rng.gauss(0, 0.6), rng.uniform(-0.15, 0.25), rng.uniform(0, 2 * math.pi)
     field: np.ndarray | float = 0.0
     if capture.gradient_ev:
         slope = np.float32(capture.gradient_ev * math.log(2) / (abs(math.cos(angle)) + abs(math.sin(angle))))
@@ -144,37 +151,33 @@ def gains(capture: Capture) -> tuple[float, float, float]:
     return 2 ** (capture.ev + red), 2**capture.ev, 2 ** (capture.ev + blue)
 
 
-def glare_light(capture: Capture, relief: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """The lamp's reflection as linear light to add, broken up by the skin's relief: (H, W) float32 or None."""
-    centre = rng.uniform(-0.28, 0.28, 2)
-    stretch = rng.uniform(0.6, 1.0)
-    if not capture.glare:
-        return None
-    size = relief.shape[0]
-    x = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5 - np.float32(centre[0])) / capture.glare_size
-    y = ((np.arange(size, dtype=np.float32) + 0.5) / size - 0.5 - np.float32(centre[1])) / capture.glare_size
-    bell = np.outer(np.exp(-0.5 * (y / stretch) ** 2), np.exp(-0.5 * x**2)).astype(np.float32)
-    return np.float32(1.6 * capture.glare) * bell * (0.75 + 0.25 * relief)
+def glare_light(capture: Capture, relief: np.ndarray, rng: random.Random) -> np.ndarray:
+    """The lamp's reflection as linear light to add, broken up by the skin's relief: (H, W) float32."""
+    centre, stretch = [rng.uniform(-0.28, 0.28) for _ in "xy"], rng.uniform(0.6, 1.0)
+    ticks = (np.arange(relief.shape[0], dtype=np.float32) + 0.5) / relief.shape[0] - 0.5
+    x, y = ((ticks - middle) / capture.glare_size for middle in centre)
+    bell = np.outer(np.exp(-0.5 * (y / stretch) ** 2), 1.6 * capture.glare * np.exp(-0.5 * x**2))
+    return cv2.multiply(bell, 0.75 + 0.25 * relief)
 
 
-def apply_capture(linear_rgb: Sequence[np.ndarray], capture: Capture, rng: np.random.Generator) -> np.ndarray:
+def apply_capture(linear_rgb: Iterable[np.ndarray], capture: Capture, rng: random.Random) -> np.ndarray:
     """Lens and sensor: what the phone stores of the light that reaches it.
 
     Args:
-        linear_rgb: three bands, R, G, B, each (size, size) float32, linear, 1 = full scale, illumination and
-            `gains` already on it.
+        linear_rgb: three bands, R, G, B, each (size, size) float32, linear, 0 to FULL_SCALE and beyond,
+            illumination and `gains` already on it; their values are overwritten.
 
     Returns:
         (size, size, 3) uint8, RGB.
     """
-    size = linear_rgb[0].shape[0]
     curve, bands = _tone_curve(capture.gamma), []
     for band in linear_rgb:
         light = _blur(band, capture)
-        sensed = cv2.addWeighted(light, 65535, light, 0, 0, dtype=cv2.CV_16U)
-        bands.append(cv2.LUT(sensed, curve))
+        cv2.threshold(light, 65535, 0, cv2.THRESH_TRUNC, dst=light)
+        bands.append(cv2.LUT(light.astype(np.uint16), curve))
     stored = cv2.merge(bands)
     if capture.noise_sigma:
+        size = stored.shape[0]
         grain, strength = banks().grain, 255 * capture.noise_sigma / GRAIN_SIGMA
         if size > grain.shape[0]:
             grain = np.tile(grain, (-(-size // grain.shape[0]),) * 2 + (1,))
@@ -187,8 +190,8 @@ def _blur(light: np.ndarray, capture: Capture) -> np.ndarray:
     """Defocus and movement, where they reach a pixel."""
     size = light.shape[0]
     sigma, length = capture.blur_sigma * size, capture.motion_blur * size
-    if sigma > 0.15:
-        reach = 2 * math.ceil(2.5 * sigma) + 1
+    if sigma > 0.2:
+        reach = 2 * math.ceil(2 * sigma) + 1
         light = cv2.GaussianBlur(light, (reach, reach), sigma, borderType=cv2.BORDER_REPLICATE)
     if length > 0.7:
         light = cv2.filter2D(light, -1, _streak(length, capture.motion_deg), borderType=cv2.BORDER_REPLICATE)
@@ -197,12 +200,12 @@ def _blur(light: np.ndarray, capture: Capture) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _tone_curve(gamma: float) -> np.ndarray:
-    """Linear 16 bits to stored 8 bits: (65536,) uint8."""
-    curve = cv2.pow(_LINEAR_16, gamma / DISPLAY_GAMMA)
+    """Linear light, 0 to FULL_SCALE and beyond, to stored 8 bits: (65536,) uint8."""
+    curve = cv2.pow(_LINEAR, gamma / DISPLAY_GAMMA)
     return cv2.convertScaleAbs(curve, alpha=255).reshape(-1)
 
 
-_LINEAR_16 = np.linspace(0, 1, 65536, dtype=np.float32)[None]
+_LINEAR = np.minimum(np.arange(65536, dtype=np.float32) / np.float32(FULL_SCALE), 1)[None]
 
 
 def _streak(length_px: float, degrees: float) -> np.ndarray:

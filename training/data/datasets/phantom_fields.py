@@ -10,6 +10,7 @@ texture basis function, SIGGRAPH 1996. Torch-free.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -22,10 +23,18 @@ NO_HAIR = 255
 GRAIN_SIGMA = 32.0
 
 
+class Uniform(Protocol):
+    """NumPy's Generator, or random.Random, which is several times quicker at single numbers."""
+
+    def random(self) -> float:
+        """Evenly from 0 to 1."""
+        ...
+
+
 @dataclass(frozen=True)
 class Banks:
-    """noise: name -> (1024, 1024) float32, four copies of a tile, mean 0, variance 1; `broad`, `mid` and
-        `fine` by the size of their features.
+    """noise: name -> (512, 512) float32, mean 0, variance 1; `broad`, `mid` and `fine` by size of feature.
+    mottle: `broad` and `mid` a quarter of their size: (256, 256) float32, four copies of a tile.
     cell_edge: (512, 512) float32 in [0, 1], 0 on the border between two cells.
     cell_value: (512, 512) float32 in [0, 1], one number a cell.
     relief: name -> two (1024, 1024) float32, the skin's height, mean 0, variance 1, and the same turned by
@@ -37,6 +46,7 @@ class Banks:
     """
 
     noise: dict[str, np.ndarray]
+    mottle: dict[str, np.ndarray]
     cell_edge: np.ndarray
     cell_value: np.ndarray
     relief: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -50,14 +60,18 @@ class Banks:
 def banks() -> Banks:
     """The banks of this process, drawn at the first call (about a second)."""
     rng = np.random.default_rng(20190616)
-    noise = {
-        name: _tiled(band_noise(rng, BANK_PX, px)) for name, px in (("broad", 70), ("mid", 22), ("fine", 6))
+    noise = {name: band_noise(rng, BANK_PX, px) for name, px in (("broad", 70), ("mid", 22), ("fine", 6))}
+    quarter = (BANK_PX // 4, BANK_PX // 4)
+    mottle = {
+        name: _tiled(cv2.resize(noise[name], quarter, interpolation=cv2.INTER_AREA))
+        for name in ("broad", "mid")
     }
     edge, value = cells(rng, BANK_PX, 26)
     scalp_hair, scalp_tone = _strands(rng, 4000, length_px=420, wave=0.16, spread=0.09, width_px=(2, 4))
     body_hair, _ = _strands(rng, 2600, length_px=70, wave=0.45, spread=0.35, width_px=(2, 2))
     return Banks(
         noise=noise,
+        mottle=mottle,
         cell_edge=edge,
         cell_value=value,
         relief=_reliefs(rng),
@@ -166,26 +180,42 @@ def _grain(rng: np.random.Generator) -> np.ndarray:
     return np.clip(np.rint(128 + GRAIN_SIGMA * raw / raw.std()), 0, 255).astype(np.uint8)
 
 
-def crop(rng: np.random.Generator, bank: np.ndarray, side: int) -> np.ndarray:
+def crop(rng: Uniform, bank: np.ndarray, side: int) -> np.ndarray:
     """A (side, side) view of a bank, anywhere in it."""
     y, x = (int(rng.random() * (bank.shape[0] - side + 1)) for _ in range(2))
     return bank[y : y + side, x : x + side]
 
 
+def curve(x: np.ndarray, low: float, high: float, table: np.ndarray) -> np.ndarray:
+    """`table` (256 float32) read from its start, where x is `low` or beyond, to its end at `high`."""
+    gain = 255 / (high - low)
+    return cv2.LUT(cv2.addWeighted(x, gain, x, 0, -low * gain, dtype=cv2.CV_8U), table)
+
+
 def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, smooth between (3t^2 - 2t^3); `low` > `high` turns it round."""
-    t = x - np.float32(low)
-    t *= np.float32(1 / (high - low))
-    np.maximum(t, 0, out=t)
-    np.minimum(t, 1, out=t)
-    smooth = t * np.float32(-2)
-    smooth += 3
-    smooth *= t
-    smooth *= t
-    return smooth
+    return curve(x, low, high, _SMOOTHSTEP)
 
 
-def pick(rng: np.random.Generator, shares: Sequence[float]) -> int:
+def bell(x: np.ndarray, middle: float, width: float) -> np.ndarray:
+    """A Gaussian, exp(-((x - middle) / width)^2), that is exactly 0 beyond three widths."""
+    return curve(x, middle - 3 * width, middle + 3 * width, _BELL)
+
+
+def clip_to_one(x: np.ndarray) -> np.ndarray:
+    """Clip to [0, 1], in place; a fifth of the time of `np.clip`."""
+    cv2.threshold(x, 1, 0, cv2.THRESH_TRUNC, dst=x)
+    cv2.threshold(x, 0, 0, cv2.THRESH_TOZERO, dst=x)
+    return x
+
+
+_TICKS = np.linspace(0, 1, 256)
+_SMOOTHSTEP = (_TICKS * _TICKS * (3 - 2 * _TICKS)).astype(np.float32)
+_BELL = np.exp(-((6 * _TICKS - 3) ** 2)).astype(np.float32)
+_BELL[[0, -1]] = 0
+
+
+def pick(rng: Uniform, shares: Sequence[float]) -> int:
     """An index drawn by its share; what `Generator.choice` does, at a tenth of its time."""
     mark = rng.random() * sum(shares)
     for index, share in enumerate(shares):

@@ -5,6 +5,7 @@
 Labels, their order and their frequencies: Mishra et al. 2019, Table 1. Torch-free.
 """
 
+import random
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ import numpy as np
 from training.data.datasets.phantom_capture import Capture, apply_capture, draw_capture
 from training.data.datasets.phantom_fields import pick
 from training.data.datasets.phantom_lesions import LABELS, paint
+from training.data.datasets.phantom_person import SITES, TONES, draw_person
 from training.data.datasets.phantom_scene import render_scene
-from training.data.datasets.phantom_skin import SITES, TONES, draw_person
 from training.errors import DataError
 
 DISPLAY: dict[str, str] = {
@@ -169,7 +170,7 @@ def draw_photo(
     """
     _check(size, seed=seed, index=index, subject=subject)
     subject_rng = np.random.default_rng([seed, index if subject is None else subject, 0])
-    capture_rng = np.random.default_rng([seed, index, 1])
+    capture_rng = random.Random(f"phantom capture {seed} {index}")
     who = _draw_who(subject_rng, lesion, location, tone, site_coupling)
     person = draw_person(
         subject_rng,

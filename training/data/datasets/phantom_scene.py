@@ -2,141 +2,141 @@
 
     linear_rgb, mask = render_scene(person, canvas, capture, size=256, rng=rng)
 
-Heights give normals, normals give Lambert's diffuse light and a Blinn-Phong highlight; colour is computed band by
-band (phantom_skin), covers and hair are laid on it, and the background behind. Torch-free.
+Heights give normals, normals give Lambert's diffuse light and a Blinn-Phong highlight. A lesion changes the skin
+in its own window only: it dims each band (Beer-Lambert, phantom_skin), covers it, and tilts the surface. What lies
+in front of the skin (hair, background, reflections) is a plane of light times one colour. Torch-free.
 """
 
 import math
+import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from training.data.datasets.phantom_canvas import CANVAS_PX, RGB, Canvas
-from training.data.datasets.phantom_capture import Capture, gains, glare_light, light_field
-from training.data.datasets.phantom_fields import banks, ramp
+from training.data.datasets.phantom_canvas import CANVAS_PX, RGB, WHOLE, Canvas
+from training.data.datasets.phantom_capture import FULL_SCALE, Capture, gains, glare_light, light_field
+from training.data.datasets.phantom_fields import NO_HAIR, banks, clip_to_one, curve, ramp
+from training.data.datasets.phantom_person import Person
 from training.data.datasets.phantom_skin import (
-    DERMIS,
     HAEMOGLOBIN,
     LOW_PX,
     MELANIN,
-    SURFACE,
-    Person,
     Skin,
+    enlarge,
     render_skin,
 )
 
 LIGHT_ELEVATION_DEG = 48.0
 AMBIENT = 0.38
 """Share of the light that has no direction."""
+DIRECTED = 1 - AMBIENT
 LESION_SHARE = 1 / 3
 """Of the frame's side that the lesion's longer side takes at distance 1."""
+DIM = ("dim_r", "dim_g", "dim_b")
+WHITE = (1.0, 1.0, 1.0)
+Window = tuple[slice, slice]
+
+
+@dataclass
+class Layer:
+    """Light of one colour that is added in a window of the frame."""
+
+    light: np.ndarray
+    rgb: tuple[float, ...]
+    window: Window = WHOLE
+
+
+@dataclass
+class Laid:
+    """A lesion at its place in the frame; each plane float32 in a window of it.
+
+    dim_r, dim_g, dim_b: what is left of the skin's light; cover_r ...: the light of what lies on it; lambert: the
+    light by its slopes; shine: highlight; rough: how much of the skin's own relief shows; bald, mask: as on the
+    canvas.
+    """
+
+    window: Window
+    planes: dict[str, np.ndarray]
 
 
 def render_scene(
-    person: Person, canvas: Canvas | None, capture: Capture, *, size: int, rng: np.random.Generator
-) -> tuple[list[np.ndarray], np.ndarray]:
+    person: Person, canvas: Canvas | None, capture: Capture, *, size: int, rng: random.Random
+) -> tuple[Iterator[np.ndarray], np.ndarray]:
     """Draw the scene as the lens sees it.
 
     Args:
         canvas: the lesion, or None for the same skin without one.
 
     Returns:
-        Three bands, R, G, B, each (size, size) float32, linear; (size, size) uint8 lesion mask, 0 or 255.
+        Three bands, R, G, B, each (size, size) float32, linear, FULL_SCALE = 1; each is drawn when it is asked
+        for and is the caller's to change. (size, size) uint8 lesion mask, 0 or 255.
     """
     centre = (0.5 + capture.offset_xy[0], 0.5 + capture.offset_xy[1])
     skin = render_skin(person, size=size, distance=capture.distance, centre_xy=centre)
-    glare = glare_light(capture, skin.relief * np.float32(0.7 * 256 / size), rng) if capture.glare else None
-    lesion = None if canvas is None else _lay_lesion(canvas, skin, capture, size)
+    layers = []
+    if capture.glare:
+        layers.append(
+            Layer(glare_light(capture, skin.relief * (skin.relief_px * 0.7 * 256 / size), rng), WHITE)
+        )
+    lesion = None if canvas is None else _place(canvas, person, skin, capture, size)
     light = _diffuse_light(skin, lesion, capture)
-    light *= cv2.resize(
-        np.exp(skin.shade + light_field(capture, LOW_PX, rng)), (size, size), interpolation=cv2.INTER_LINEAR
-    )
-    hair = _hair_alpha(skin, person, lesion, size, capture.distance)
-    shine = None
-    if lesion is not None and "gloss" in lesion.planes:
-        shine = _highlight(skin, lesion, capture) * light[lesion.window]
-        if hair is not None:
-            shine *= 1 - hair[0][lesion.window]
-    bands = []
-    for band, gain in enumerate(gains(capture)):
-        plane = _reflectance(skin, band, gain)
-        if lesion is not None and "cover" in lesion.planes:
-            under = plane[lesion.window]
-            under += lesion.planes["cover"] * (lesion.planes[RGB[band]] * np.float32(gain) - under)
-        if hair is not None:
-            alpha, tone = hair
-            strand = tone * np.float32(person.hair_rgb[band] * gain) - plane
-            strand *= alpha
-            plane += strand
-        plane *= light
-        if lesion is not None and shine is not None:
-            plane[lesion.window] += shine * np.float32(gain)
-        if skin.body is not None and skin.backdrop is not None:
-            back = skin.backdrop * np.float32(person.backdrop_rgb[band] * gain)
-            plane -= back
-            plane *= skin.body
-            plane += back
-        if glare is not None:
-            plane += glare * np.float32(gain)
-        bands.append(plane)
+    cv2.multiply(light, enlarge(np.exp(skin.shade + light_field(capture, LOW_PX, rng)), size), dst=light)
+    if skin.body is not None and skin.backdrop is not None:
+        cv2.multiply(light, skin.body, dst=light)
+        layers.append(Layer(skin.backdrop, person.backdrop_rgb))
+    if skin.hair is not None:
+        layers.append(_lay_hair(skin.hair, skin.hair_tone, light, person, lesion, capture.distance))
+    if lesion is not None and "shine" in lesion.planes:
+        shine = lesion.planes["shine"]
+        layers.append(Layer(cv2.multiply(shine, light[lesion.window], dst=shine), WHITE, lesion.window))
     mask = np.zeros((size, size), np.uint8)
     if lesion is not None:
-        level = (
-            lesion.planes["mask"] if skin.body is None else lesion.planes["mask"] * skin.body[lesion.window]
-        )
-        mask[lesion.window] = _as_mask(level)
-    return bands, mask
+        level = lesion.planes["mask"]
+        mask[lesion.window] = as_mask(level if skin.body is None else level * skin.body[lesion.window])
+    gains_rgb = [gain * FULL_SCALE for gain in gains(capture)]
+    return (_band(band, gains_rgb[band], skin, lesion, light, layers) for band in range(3)), mask
 
 
-@dataclass
-class Laid:
-    """A lesion at its place in the frame: the canvas's planes, and its mask, in a window of the frame."""
+def _band(
+    band: int,
+    gain: float,
+    skin: Skin,
+    lesion: Laid | None,
+    light: np.ndarray,
+    layers: list[Layer],
+) -> np.ndarray:
+    """One band of the scene: the skin's colour, the lesion's, the light on both, and what is added to it.
 
-    window: tuple[slice, slice]
-    planes: dict[str, np.ndarray]
-    steepness: np.ndarray | None = None
-    """Length of its unnormalised normal, 1 where it is flat; None = flat all over."""
-
-
-def _lay_lesion(canvas: Canvas, skin: Skin, capture: Capture, size: int) -> Laid:
-    """Bring the canvas to its size and place, and change the skin there: pigment, blood and height."""
-    laid, scale = _place(canvas, capture, size)
-    window, planes = laid.window, laid.planes
-    if "smooth" in planes:
-        skin.relief[window] *= 1 - np.minimum(planes["smooth"], 1)
-    if "height" in planes:
-        planes["height"] *= np.float32(scale)
-        skin.relief[window] += planes["height"]
-        laid.steepness = _steepness(planes["height"])
-    melanin, blood = skin.melanin[window], skin.blood[window]
-    if "depigment" in planes:
-        melanin *= 1 - planes["depigment"]
-    if "melanin" in planes:
-        melanin += planes["melanin"]
-    if "blood" in planes:
-        blood += planes["blood"]
-    np.maximum(melanin, 0.03, out=melanin)
-    np.maximum(blood, 0.02, out=blood)
-    return laid
+    In place, and band by band, so that it stays in the processor's cache.
+    """
+    plane = enlarge(skin.colour[band] * gain, light.shape[0])
+    if skin.spots is not None:
+        share, units = skin.surface[band], np.arange(256) * 0.01
+        dimmed = (share + (1 - share) * np.exp(-MELANIN[band] * units)).astype(np.float32)
+        cv2.multiply(plane, cv2.LUT(skin.spots, dimmed), dst=plane)
+    if lesion is not None:
+        part = plane[lesion.window]
+        cv2.multiply(part, lesion.planes[DIM[band]], dst=part)
+        if RGB[band] in lesion.planes:
+            cv2.scaleAdd(lesion.planes[RGB[band]], gain, part, dst=part)
+    cv2.multiply(plane, light, dst=plane)
+    for layer in layers:
+        part = plane[layer.window]
+        cv2.scaleAdd(layer.light, layer.rgb[band] * gain, part, dst=part)
+    return plane
 
 
-def _reflectance(skin: Skin, band: int, gain: float) -> np.ndarray:
-    """Beer-Lambert: the light of one band that bare skin sends back, times the camera's gain."""
-    melanin, blood = -float(MELANIN[band]), -float(HAEMOGLOBIN[band])
-    plane = cv2.addWeighted(skin.melanin, melanin, skin.blood, blood, math.log(DERMIS[band] * gain))
-    light: np.ndarray = np.asarray(cv2.exp(plane, dst=plane), np.float32)
-    return np.add(light, np.float32(SURFACE * gain), out=light)
-
-
-def _as_mask(level: np.ndarray) -> np.ndarray:
+def as_mask(level: np.ndarray) -> np.ndarray:
     """uint8, 255 where `level` is above a half."""
-    return (level > 0.5).astype(np.uint8) * np.uint8(255)
+    return np.asarray(level > 0.5).view(np.uint8) * np.uint8(255)
 
 
-def _place(canvas: Canvas, capture: Capture, size: int) -> tuple[Laid, float]:
-    """Scale the canvas so that its mask's box has its size and place; and by how much it was scaled."""
-    left, top, width, depth = cv2.boundingRect(_as_mask(canvas.mask))
+def _place(canvas: Canvas, person: Person, skin: Skin, capture: Capture, size: int) -> Laid:
+    """Scale the canvas so that its mask's box has its size and place."""
+    left, top, width, depth = cv2.boundingRect(as_mask(canvas.mask))
     target = LESION_SHARE * size / capture.distance
     side = max(4, round(CANVAS_PX * target / max(width, depth)))
     scale = side / CANVAS_PX
@@ -147,13 +147,68 @@ def _place(canvas: Canvas, capture: Capture, size: int) -> tuple[Laid, float]:
     shown = [max(1, min(side - first[i], size - low[i])) for i in (0, 1)]
     window = slice(low[1], low[1] + shown[1]), slice(low[0], low[0] + shown[0])
     part = slice(first[1], first[1] + shown[1]), slice(first[0], first[0] + shown[0])
+    planes = _optics(canvas, person, skin, capture) | {"mask": canvas.mask}
     return Laid(
         window,
         {
             name: cv2.resize(plane, (side, side), interpolation=cv2.INTER_LINEAR)[part]
-            for name, plane in (canvas.planes | {"mask": canvas.mask}).items()
+            for name, plane in planes.items()
         },
-    ), scale
+    )
+
+
+def _optics(canvas: Canvas, person: Person, skin: Skin, capture: Capture) -> dict[str, np.ndarray]:
+    """What the canvas's pigments and heights do to the light: the planes of `Laid`, on the canvas."""
+    painted = canvas.planes
+    names = ("bald", *RGB) if skin.hair is not None else RGB
+    planes = {name: painted[name] for name in names if name in painted}
+    melanin, blood = canvas.plane("melanin"), canvas.plane("blood")
+    if "depigment" in painted:
+        melanin = cv2.scaleAdd(painted["depigment"], -person.melanin, melanin)
+    melanin, blood = np.maximum(melanin, 0.03 - person.melanin), np.maximum(blood, 0.02 - person.blood)
+    for band, share in enumerate(skin.surface):
+        dim = cv2.exp(
+            cv2.addWeighted(melanin, -MELANIN[band], blood, -HAEMOGLOBIN[band], math.log(1 - share))
+        )
+        dim += share
+        if "cover" in painted:
+            dim -= cv2.multiply(dim, painted["cover"])
+        planes[DIM[band]] = dim
+    if "smooth" in painted:
+        planes["rough"] = 1 - painted["smooth"]
+    if "height" in painted:
+        planes |= _shading(painted["height"], painted.get("gloss"), capture)
+    elif "gloss" in painted:
+        planes["shine"] = painted["gloss"] * FLAT_SHINE
+    return planes
+
+
+def _shading(height: np.ndarray, gloss: np.ndarray | None, capture: Capture) -> dict[str, np.ndarray]:
+    """Lambert's light and Blinn-Phong's highlight on a lesion that the skin's relief does not reach."""
+    lx, ly, lz = _light_direction(capture)
+    right = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
+    down = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REPLICATE)
+    facing = cv2.addWeighted(right, -lx / lz, down, -ly / lz, 1)
+    cv2.multiply(right, right, dst=right)
+    cv2.accumulateSquare(down, right)
+    right += 1
+    flat = 1 / cv2.sqrt(right, dst=right)
+    cv2.multiply(facing, flat, dst=facing)
+    shading: dict[str, np.ndarray] = {"lambert": DIRECTED * np.maximum(facing, 0.05) + AMBIENT}
+    if gloss is not None:
+        halfway = math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
+        mirror = cv2.addWeighted(facing, lz / halfway, flat, 1 / halfway, 0)
+        shading["shine"] = cv2.multiply(curve(mirror, 0.8, 1, _HIGHLIGHT), gloss)
+    return shading
+
+
+def _highlight(cosine: np.ndarray | float) -> np.ndarray | float:
+    """Blinn-Phong's: broad and faint, with a sharp core."""
+    return 0.22 * cosine**32 + 0.85 * cosine**64
+
+
+_HIGHLIGHT = np.asarray(_highlight(np.linspace(0.8, 1, 256)), np.float32)
+FLAT_SHINE = float(_highlight(math.cos(math.radians(45 - LIGHT_ELEVATION_DEG / 2))))
 
 
 def _light_direction(capture: Capture) -> tuple[float, float, float]:
@@ -162,81 +217,75 @@ def _light_direction(capture: Capture) -> tuple[float, float, float]:
     return math.cos(azimuth) * flat, math.sin(azimuth) * flat, math.sin(elevation)
 
 
-def _slope_along(height: np.ndarray, dx: float, dy: float, offset: float) -> np.ndarray:
-    """`offset` less the slope of `height` in a direction (Sobel's derivative): one pass of a 3x3 kernel."""
-    smooth, difference = np.array([1, 2, 1]) / 8, np.array([-1, 0, 1])
-    kernel = -dx * np.outer(smooth, difference) - dy * np.outer(difference, smooth)
-    return cv2.filter2D(height, cv2.CV_32F, kernel, delta=offset, borderType=cv2.BORDER_REPLICATE)
-
-
-def _steepness(height: np.ndarray) -> np.ndarray:
-    """Length of the unnormalised normal of a surface."""
-    steep = _slope_along(height, 1, 0, 0)
-    steep *= steep
-    down = _slope_along(height, 0, 1, 0)
-    down *= down
-    steep += down
-    steep += 1
-    return cv2.sqrt(steep)
-
-
 def _diffuse_light(skin: Skin, lesion: Laid | None, capture: Capture) -> np.ndarray:
-    """Lambert's light on the relief, 1 on a flat surface: (size, size) float32.
+    """Lambert's light on the relief, 1 on a flat surface, less in furrows: (size, size) float32.
 
     The skin's own relief is shallow: only the lesion's slopes enter the length of the normal.
     """
     lx, ly, lz = _light_direction(capture)
-    directed = 1 - AMBIENT
-    light = _slope_along(skin.relief, directed * lx / lz, directed * ly / lz, directed)
-    if lesion is not None and lesion.steepness is not None:
-        light[lesion.window] /= lesion.steepness
-    np.maximum(light, 0.05 * directed, out=light)
-    light += np.float32(AMBIENT)
+    smooth, difference = np.array([1, 2, 1]) / 8, np.array([-1, 0, 1])
+    kernel = (
+        -DIRECTED
+        / lz
+        * skin.relief_px
+        * (lx * np.outer(smooth, difference) + ly * np.outer(difference, smooth))
+    )
+    kernel[1, 1] = skin.staining
+    light = cv2.filter2D(skin.relief, -1, kernel, delta=1.0, borderType=cv2.BORDER_REPLICATE)
+    if lesion is not None and "rough" in lesion.planes:
+        here = light[lesion.window]
+        here -= 1
+        cv2.multiply(here, lesion.planes["rough"], dst=here)
+        here += lesion.planes.get("lambert", 1)
+    cv2.threshold(light, 0, 0, cv2.THRESH_TOZERO, dst=light)
     return light
 
 
-def _highlight(skin: Skin, lesion: Laid, capture: Capture) -> np.ndarray:
-    """Blinn-Phong's highlight in the lesion's window: broad and faint, with a sharp core."""
-    lx, ly, lz = _light_direction(capture)
-    length = math.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
-    mirror = _slope_along(skin.relief[lesion.window], lx / length, ly / length, (lz + 1) / length)
-    if lesion.steepness is not None:
-        mirror /= lesion.steepness
-    np.maximum(mirror, 0, out=mirror)
-    np.minimum(mirror, 1, out=mirror)
-    for _ in range(5):
-        mirror *= mirror
-    shine = mirror * mirror * np.float32(0.85)
-    shine += mirror * np.float32(0.22)
-    shine *= lesion.planes["gloss"]
-    return shine
-
-
-def _hair_alpha(
-    skin: Skin,
+def _lay_hair(
+    ranks: np.ndarray,
+    tones: np.ndarray | None,
+    light: np.ndarray,
     person: Person,
     lesion: Laid | None,
-    size: int,
     distance: float,
-) -> tuple[np.ndarray, np.ndarray | np.float32] | None:
-    """Opacity and tone of the hairs: those of rank below the local density show."""
-    if skin.hair is None:
-        return None
-    density = np.full((1, 1), np.float32(person.hair_density))
+) -> Layer:
+    """Take from `light` what the hairs hide, and give what they send back.
+
+    Hairs of a rank below the local density show. Below dense hair the skin is dark with roots.
+    """
+    dense, density = person.dense_hair, person.hair_density
+    sharp, opacity = (18, 0.97) if dense else (40, 0.5 / max(1.0, distance))
+    shown = np.clip((density - np.arange(256) / NO_HAIR) * sharp, 0, 1).astype(np.float32)
+    roots = 0.9 * float(ramp(np.full((1, 1), density, np.float32), 0.3, 0.85)[0, 0]) if dense else 0.0
+    alpha = cv2.LUT(ranks, np.maximum(opacity * shown, roots).astype(np.float32))
+    depth = cv2.LUT(ranks, _depth(shown)) if dense else None
     if lesion is not None and "bald" in lesion.planes:
-        density = np.full((size, size), density[0, 0])
-        density[lesion.window] *= 1 - lesion.planes["bald"]
-    alpha = (density - skin.hair) * np.float32(18 if person.dense_hair else 40)
-    np.maximum(alpha, 0, out=alpha)
-    np.minimum(alpha, 1, out=alpha)
-    tone: np.ndarray | np.float32 = np.float32(0.8)
-    if skin.hair_tone is None:
-        alpha *= np.float32(0.5 / max(1.0, distance))
-    else:
-        roots = np.float32(0.9) * ramp(density, 0.3, 0.85)
-        tone = (skin.hair_tone * np.float32(1 / 255)) ** 2
-        tone *= (np.minimum(alpha * 2, 1) * np.float32(2.1)) + np.float32(0.2)
-        sheen = np.exp(banks().noise["broad"][:LOW_PX, :LOW_PX] * np.float32(0.4))
-        tone *= cv2.resize(sheen, (size, size), interpolation=cv2.INTER_LINEAR)
-        alpha = np.maximum(alpha * np.float32(0.97), roots)
-    return alpha, tone
+        window, bald = lesion.window, lesion.planes["bald"]
+        rank = ranks[window].astype(np.float32)
+        strands = cv2.addWeighted(bald, -density * sharp, rank, -sharp / NO_HAIR, density * sharp)
+        clip_to_one(strands)
+        alpha[window] = opacity * strands
+        if depth is not None:
+            alpha[window] = np.maximum(alpha[window], 0.9 * ramp(bald, 1 - 0.3 / density, 1 - 0.85 / density))
+            depth[window] = _depth(strands)
+    hidden = cv2.multiply(light, alpha, dst=alpha)
+    cv2.subtract(light, hidden, dst=light)
+    if depth is None or tones is None:
+        return Layer(hidden, tuple(0.8 * band for band in person.hair_rgb))
+    for factor in (cv2.LUT(tones, _SQUARE), depth, _sheen(light.shape[0])):
+        cv2.multiply(hidden, factor, dst=hidden)
+    return Layer(hidden, person.hair_rgb)
+
+
+def _depth(strands: np.ndarray) -> np.ndarray:
+    """How much light the strands on top take from those below."""
+    depth: np.ndarray = np.minimum(strands * 2, 1) * 2.1 + 0.2
+    return depth
+
+
+_SQUARE = ((np.arange(256) / 255) ** 2).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _sheen(size: int) -> np.ndarray:
+    return enlarge(np.exp(banks().noise["broad"][:LOW_PX, :LOW_PX] * 0.4), size)

@@ -14,8 +14,8 @@ import numpy as np
 from training.cli import whole_file
 from training.data.datasets.phantom_capture import Capture
 from training.data.datasets.phantom_lesions import LABELS
+from training.data.datasets.phantom_person import TONES
 from training.data.datasets.phantom_photo import DISPLAY, draw_photo
-from training.data.datasets.phantom_skin import TONES
 
 INK, PAPER = (40, 40, 40), (250, 250, 250)
 TITLE = "Synthetic photos, drawn by the phantom. No person was photographed."
