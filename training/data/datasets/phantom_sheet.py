@@ -81,7 +81,6 @@ def _write_sheet(path: Path, rows: list[tuple[str, list[tuple[np.ndarray, str]]]
             if note:
                 cv2.rectangle(sheet, (x, y), (x + 12 + 9 * len(note), y + 20), PAPER, -1)
                 _write_text(sheet, note, (x + 5, y + 15), 0.45)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix in (".jpg", ".jpeg") else []
     options = [cv2.IMWRITE_JPEG_QUALITY, 88] if path.suffix.lower() in (".jpg", ".jpeg") else []
     ok, data = cv2.imencode(path.suffix, np.ascontiguousarray(sheet[..., ::-1]), options)
     if not ok:
