@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from training import lr_range
-
 INK, MUTED, GRID = "#1b2a34", "#6b7b86", "#e3e8eb"
 BLUE, ORANGE, GREEN = "#2b6cb0", "#dd6b20", "#2f855a"
 
@@ -35,6 +33,8 @@ def figure_png(draw: Callable[[Figure], None], width: float = 7.5, height: float
 
 def plot_range_test(range_test: dict[str, Any]) -> bytes:
     """The loss against the learning rate, and its rate of change (Mishra et al. 2019, Fig. 1 and 2)."""
+    from training import lr_range  # Imports torch, which the other figures do without.
+
     rates, losses = np.array(range_test["learning_rates"]), np.array(range_test["losses"])
     end = lr_range.fall_end(losses)
     smoothed, slopes = lr_range.smooth(losses[:end]), lr_range.slope(rates[:end], losses[:end])
