@@ -166,7 +166,7 @@ def check_split(manifest: Manifest, sides: np.ndarray) -> list[Finding]:
             Finding(
                 "label-missing-from-split",
                 "error",
-                f"A side of the split lacks a label that the set has, {len(lacking)} times.",
+                f"{count(len(lacking), 'label')} of the set without a photo on a side of the split.",
                 "Move whole patients so that each side has every label, or merge the label with another.",
                 details=tuple(lacking),
             )
