@@ -18,6 +18,7 @@ TORCH_FREE = [
     "export.heatmap",
     "export.runtime",
     "export.targets",
+    "training.audit",
     "training.cli",
     "training.data.datasets.phantom",
     "training.data.datasets.registry",
@@ -57,8 +58,8 @@ def test_what_serves_imports_where_torch_is_not_installed():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["training.fit", "training.evaluate", "training.explain", "training.curves",
-                                     "export", "export.classify", "export.verify", "capture_app",
+@pytest.mark.parametrize("command", ["training.fit", "training.evaluate", "training.audit", "training.explain",
+                                     "training.curves", "export", "export.classify", "export.verify", "capture_app",
                                      "benchmarks.latency"])  # fmt: skip
 def test_every_command_line_teaches_itself(command):
     done = subprocess.run([sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, text=True)
