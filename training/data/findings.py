@@ -120,7 +120,7 @@ def check_groups(manifest: Manifest) -> list[Finding]:
                 "groups-unknown",
                 "warning",
                 "No photo says of which patient or lesion it is; each counts as one of its own.",
-                "Add a column `group` to a manifest CSV: photos of one patient on both sides of a split make "
+                "Add a column 'group' to a manifest CSV: photos of one patient on both sides of a split make "
                 "the score too good.",
             )
         ]

@@ -214,7 +214,7 @@ _FILE_FINDINGS: dict[str, tuple[Severity, str, str]] = {
     "mask-misfit": (
         "warning",
         "whose lesion mask does not fit",
-        "Make the mask again on the photo as it stands, or clear its cell in the column `mask`.",
+        "Make the mask again on the photo as it stands, or clear its cell in the column 'mask'.",
     ),
     "box-misfit": (
         "warning",

@@ -114,7 +114,7 @@ def _shown(audit: "Audit", finding: Finding) -> dict[str, Any]:
         for pair in finding.pairs[:MOST_PAIRS]
     ]
     per_photo = len(finding.details) == len(finding.photos)
-    rows = () if finding.pairs else finding.photos[:MOST_PHOTOS]
+    rows = () if finding.pairs or finding.severity == "note" else finding.photos[:MOST_PHOTOS]
     photos = [
         _photo(audit, row) | {"detail": finding.details[place] if per_photo else ""}
         for place, row in enumerate(rows)
