@@ -27,7 +27,7 @@ DECODE_SIDE = 128
 """Shorter side, in pixels, to which a photo may be reduced before it is hashed."""
 HASH_LIMIT = 56
 """Bits, of 256, by which the hashes of two candidates may differ."""
-CORRELATION_LIMIT = 0.955
+CORRELATION_LIMIT = 0.92
 """Of two candidates' details, from which on they are one picture (docs/training.md has the rates)."""
 CROP_SHARE = 0.05
 """Of the width and of the height, cut off in the cropped views."""

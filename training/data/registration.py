@@ -10,7 +10,7 @@ of one dark spot on pale skin. Torch-free.
 import cv2
 import numpy as np
 
-FINE_SIGMA, COARSE_SIGMA = 1.0, 4.0
+FINE_SIGMA, COARSE_SIGMA = 1.0, 2.0
 """Pixels, of 64: details between these two scales are compared."""
 ITERATIONS, PRECISION = 40, 1e-4
 LEAST_OVERLAP = 0.7
