@@ -6,7 +6,6 @@ Nothing is typed in by hand: a figure in the README is printed by this from a ca
 """
 
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import Any
 
 import tyro
 
-from benchmarks.latency import machine
 from training.cli import run, write_text
 from training.errors import UserError
+from training.machine import machine
 from training.models.card import ModelCard
 from training.models.checkpoint import CARD_FILE
 
@@ -67,7 +66,7 @@ def gather(runs: tuple[Path, ...]) -> dict[str, Any]:
             }
             for name, card in cards.items()
         },
-        "machine": machine(os.getloadavg()),
+        "machine": machine("torch"),
     }
 
 

@@ -7,21 +7,16 @@ speeds up or slows down does so for all of them. What is timed is `Classifier.pr
 heatmaps and ranking; decoding is not. Opening the file, and parsing its card alone, are timed apart.
 """
 
-import contextlib
-import datetime
 import json
 import os
-import platform
 import random
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-import cv2
 import numpy as np
 import onnxruntime
 import tyro
@@ -30,6 +25,7 @@ from tqdm import tqdm
 from export.runtime import Classifier, Provider
 from training.cli import run, write_text
 from training.errors import UserError
+from training.machine import machine
 from training.models.card import ModelCard
 
 WARM_UP_CALLS = 3
@@ -134,7 +130,7 @@ def measure(
             raise UserError(f"{name} is {list(values)}; whole numbers from 1 on are needed.")
     if not seconds > 0:
         raise UserError(f"seconds is {seconds}; a positive number is needed.")
-    load_before = os.getloadavg()
+    load_before = os.getloadavg()[0]
     generator = np.random.default_rng(0)
     images = [generator.integers(0, 256, (*photo_size_hw, 3), np.uint8) for _ in range(max(batch_sizes))]
     variants = [
@@ -145,7 +141,7 @@ def measure(
         for variant in _variants(path, provider, n_threads, [images[:size] for size in batch_sizes])
     ]
     _run_rounds(variants, seconds * len(variants))
-    return Report(photo_size_hw, machine(load_before), tuple(variant.latency() for variant in variants))
+    return Report(photo_size_hw, _machine(load_before), tuple(variant.latency() for variant in variants))
 
 
 def _variants(
@@ -181,30 +177,11 @@ def _milliseconds(call: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def machine(load_before: tuple[float, float, float]) -> dict[str, Any]:
-    """What the figures were taken on, and how busy it was; nothing that names the machine itself."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "versions": {
-            "dermcapture": version("dermcapture"),
-            "python": platform.python_version(),
-            "onnxruntime": onnxruntime.__version__,
-            "numpy": np.__version__,
-            "opencv": cv2.__version__,
-        },
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "load_average_1min": {"before": round(load_before[0], 2), "after": round(os.getloadavg()[0], 2)},
-    }
-
-
-def _cpu_model() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"
+def _machine(load_before: float) -> dict[str, Any]:
+    """What the figures were taken on, and how busy it was before and after."""
+    facts = machine("numpy", "opencv-python")
+    facts["versions"]["onnxruntime"] = onnxruntime.__version__
+    return facts | {"load_average_1min": {"before": round(load_before, 2), "after": facts["load_average_1min"]}}
 
 
 COLUMNS: dict[str, Callable[[Latency], str]] = {
