@@ -40,6 +40,8 @@ DIVERGED = 2.0
 """Times the first loss at which the sweep stops."""
 RISE, RISE_OF_START = 0.25, 0.01
 """The fall ends where the loss exceeds its lowest so far by these shares of the fall and of the first loss."""
+LEAST_FALL = 1e-3
+"""Of the first loss; a smaller one is none."""
 PROBE_PHOTOS = 64
 """At least so many photos are in the probe, in whole batches."""
 
@@ -79,7 +81,7 @@ def choose_rate(learning_rates: np.ndarray, losses: np.ndarray) -> float:
         RecipeError: the loss never fell, so that no rate can be chosen.
     """
     end = fall_end(losses)
-    if end < 3 or losses[:end].min() > (1 - RISE_OF_START) * losses[0]:
+    if end < 3 or losses[:end].min() > (1 - LEAST_FALL) * losses[0]:
         raise RecipeError(
             f"the LR range test saw no falling loss between {learning_rates[0]:.1e} and "
             f"{learning_rates[-1]:.1e}; set learning_rate by hand."

@@ -58,7 +58,7 @@ def test_the_rate_chosen_is_where_a_known_curve_falls_most_steeply(second_dip):
 
 def test_a_loss_that_never_falls_gives_no_rate():
     rates = np.geomspace(1e-5, 10, 60)
-    noise = np.random.default_rng(0).normal(0, 0.002, 60)
+    noise = np.random.default_rng(0).normal(0, 2e-4, 60)
     for losses in (np.linspace(1, 2, 60), np.ones(60) + noise):
         with pytest.raises(RecipeError, match="saw no falling loss"):
             lr_range.choose_rate(rates, losses)
