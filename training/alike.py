@@ -17,12 +17,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from training.data.duplicates import CROP_SHARE, PhotoPair, feature_pairs, whiten
+from training.data.duplicates import COSINE_LIMIT, CROP_SHARE, PhotoPair, feature_pairs, whiten
 from training.data.photo import decode_photo, read_photo
 from training.models.features import Trunk, open_trunk
 
-COSINE_LIMIT = 0.65
-"""Of whitened features, from which on two photos count as alike (docs/training.md has the rates)."""
 FEWEST_PHOTOS = 128
 """With fewer, the directions in which photos differ are not known well enough."""
 COPIES = 64

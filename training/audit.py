@@ -23,7 +23,15 @@ import tyro
 from training.cli import EXIT_FAILED, EXIT_OK, run, write_text
 from training.data.balance import Balance, balances
 from training.data.datasets.registry import load_manifest
-from training.data.duplicates import CORRELATION_LIMIT, HASH_LIMIT, PhotoPair, byte_pairs, copy_pairs, merge
+from training.data.duplicates import (
+    CORRELATION_LIMIT,
+    COSINE_LIMIT,
+    HASH_LIMIT,
+    PhotoPair,
+    byte_pairs,
+    copy_pairs,
+    merge,
+)
 from training.data.findings import (
     SEVERITIES,
     Finding,
@@ -52,7 +60,7 @@ class Limits:
     """The commonest label's photos over the rarest's, above which labels are uneven."""
     correlation: float = CORRELATION_LIMIT
     """Of two photos' details once aligned, from which on they are one picture."""
-    cosine: float = 0.65
+    cosine: float = COSINE_LIMIT
     """Of two photos' whitened features (--network), from which on they look alike."""
 
     def __post_init__(self) -> None:

@@ -29,6 +29,8 @@ HASH_LIMIT = 56
 """Bits, of 256, by which the hashes of two candidates may differ."""
 CORRELATION_LIMIT = 0.92
 """Of two candidates' details, from which on they are one picture (docs/training.md has the rates)."""
+COSINE_LIMIT = 0.65
+"""Of whitened features, from which on two photos count as alike to a network (rates likewise)."""
 CROP_SHARE = 0.05
 """Of the width and of the height, cut off in the cropped views."""
 GRID_SIDE = 64
