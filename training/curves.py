@@ -94,7 +94,7 @@ def measure_curves(
     rows, part = rows_of_part(card, manifest, part)
     held = with_labels_of(card, manifest).subset(rows)
     curves, sweeps, skipped = [], [], []
-    for title, make in _sweeps(card, held, phantoms):
+    for title, make in sweeps_of(card, held, phantoms):
         try:
             sweep = make()
         except DataError as error:
@@ -139,7 +139,7 @@ def write_page(measured: Measured, out: Path, *, examples: bool = True) -> None:
     write_text(out / NUMBERS, json.dumps(numbers, indent=2))
 
 
-def _sweeps(card: ModelCard, held: Manifest, phantoms: int) -> list[tuple[str, Callable[[], Sweep]]]:
+def sweeps_of(card: ModelCard, held: Manifest, phantoms: int) -> list[tuple[str, Callable[[], Sweep]]]:
     """The curves to measure, in the paper's order; each is made when its turn comes, or says why it cannot be."""
     view, labels = card.preprocessing, held.lesion_labels
     sweeps: list[tuple[str, Callable[[], Sweep]]] = [
