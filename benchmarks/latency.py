@@ -181,7 +181,9 @@ def _machine(load_before: float) -> dict[str, Any]:
     """What the figures were taken on, and how busy it was before and after."""
     facts = machine("numpy", "opencv-python")
     facts["versions"]["onnxruntime"] = onnxruntime.__version__
-    return facts | {"load_average_1min": {"before": round(load_before, 2), "after": facts["load_average_1min"]}}
+    return facts | {
+        "load_average_1min": {"before": round(load_before, 2), "after": facts["load_average_1min"]}
+    }
 
 
 COLUMNS: dict[str, Callable[[Latency], str]] = {

@@ -87,6 +87,7 @@ def command(data, out, cache):
     ]
 
 
+@pytest.mark.slow
 def test_one_command_makes_the_report_and_goes_on_where_it_stopped(
     tiny, marked_photos, tmp_path, monkeypatch
 ):
