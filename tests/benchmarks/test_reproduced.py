@@ -1,0 +1,78 @@
+"""The README's rows of a reproduction: every number from the results file, and one sentence for a wrong file."""
+
+import json
+
+import pytest
+
+from benchmarks.reproduced import main
+from training.errors import UserError
+
+
+def measured(value, low, high):
+    return {"value": value, "low": low, "high": high}
+
+
+RESULTS = {
+    "about": {
+        "paper": "Mishra et al. 2019",
+        "data": {"name": "made", "fingerprint": "abc", "photos": 12},
+        "scale": "small",
+        "networks": 4,
+        "training_seconds": 90,
+        "machine": {"gpu": None, "cpu": "a processor", "date": "2026-01-02T03:04:05+00:00"},
+    },
+    "table_2": {
+        "rows": [{"accuracy": measured(0.4, 0.3, 0.5)}, {"accuracy": measured(0.55, 0.4, 0.7)}],
+        "differ": True,
+    },
+    "table_4": {
+        "gap": measured(0.2, 0.1, 0.3),
+        "rows": {"resampled": {"macro_recall_difference": measured(0.05, -0.01, 0.1)}},
+    },
+    "figure_14": {"curves": []},
+    "figure_15": {
+        "curves": [
+            {
+                "name": "gamma",
+                "condition": "as they are",
+                "verdict": "inside the noise",
+                "accuracy_change": measured(0.01, -0.02, 0.03),
+            }
+        ]
+    },
+    "recipe_taken_apart": {
+        "words": {"recipe": "the recipe", "plain": "plain training"},
+        "rows": [
+            {
+                "arm": "recipe",
+                "balanced_accuracy": measured(0.5, 0.4, 0.6),
+                "balanced_accuracy_difference": None,
+            },
+            {
+                "arm": "plain",
+                "balanced_accuracy": measured(0.6, 0.5, 0.7),
+                "balanced_accuracy_difference": measured(0.1, 0.04, 0.16),
+            },
+        ],
+    },
+}
+
+
+def test_rows_are_printed_and_numbers_kept(tmp_path, capsys):
+    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    main([str(tmp_path), "--out", str(tmp_path / "kept.json")])
+    shown = capsys.readouterr().out
+    assert "12 photos, scale small, 4 networks in 1.5 minutes on a processor, 2026-01-02" in shown
+    assert "| 40.0 to 55.0 %; they differ clearly |" in shown
+    assert "accuracy exceeds macro recall by +20.0 points (+10.0 to +30.0)" in shown
+    assert "inside the noise: accuracy +1.0 points (-2.0 to +3.0)" in shown
+    assert "plain training | balanced accuracy 60.0 %, less the recipe's +10.0 points" in shown
+    assert json.loads((tmp_path / "kept.json").read_text()) == RESULTS
+
+
+def test_what_is_no_reproduction_gets_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="results.json is not there"):
+        main([str(tmp_path)])
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(UserError, match="is not what training.reproduce wrote"):
+        main([str(tmp_path)])
