@@ -58,7 +58,7 @@ def gather(runs: tuple[Path, ...]) -> dict[str, Any]:
         "majority_class": first.metrics["majority_class"],
         "runs": {
             name: {
-                "recipe": card.recipe,
+                "recipe": card.recipe | {"weights": Path(card.recipe["weights"]).name},
                 "weights": card.weights_note,
                 "metrics": card.metrics,
                 "versions": card.versions,

@@ -74,5 +74,5 @@ def test_what_is_no_reproduction_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"results\.json is not there"):
         main([str(tmp_path)])
     (tmp_path / "results.json").write_text("{}")
-    with pytest.raises(UserError, match="is not what .* wrote"):
+    with pytest.raises(UserError, match=r"is not what .* wrote"):
         main([str(tmp_path)])
