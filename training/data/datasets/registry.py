@@ -18,7 +18,7 @@ from training.errors import DataError
 
 DRAWN_FOLDER = Path("data")
 """Where data sets that are named rather than pathed are drawn."""
-PHANTOM_PHOTOS = 2000
+PHANTOM_PHOTOS = 1900
 """Of the phantom by name: as many as `make demo` can learn from in minutes on two CPU cores."""
 MANIFEST_FILE = "manifest.csv"
 DISPLAY_NAMES = PHANTOM_LESIONS | PAD_UFES_20_LESIONS | HAM10000_LESIONS
