@@ -10,7 +10,7 @@ import torch
 
 from training.data.cache import PhotoCache
 from training.data.datasets.registry import load_manifest
-from training.data.loading import Samples
+from training.data.loading import Samples, draw_shares
 from training.data.manifest import Manifest
 from training.data.splits import hold_out
 from training.engine import Arithmetic
@@ -90,7 +90,8 @@ def prepare(
     targets = torch.from_numpy(training.lesion_targets)
     weights = balanced_label_weights(targets, recipe.class_balance)
     with torch.no_grad():
-        network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights))
+        shares = torch.from_numpy(draw_shares(training.lesion_targets, recipe.resample)).float()
+        network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights, shares))
     network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Experiment(
         recipe,

@@ -125,6 +125,15 @@ def test_prior_logits_are_the_best_constant_answer(loss, power):
     torch.testing.assert_close(prior.grad, torch.zeros(3), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("loss", ["binary-cross-entropy", "cross-entropy"])
+def test_prior_logits_of_resampled_photos_are_those_of_the_photos_drawn(loss):
+    """Else the range test sees a bias being learned, and chooses the rate for that."""
+    targets = F.one_hot(torch.tensor([0] * 12 + [1] * 6 + [2] * 2), 3).float()
+    times = torch.tensor([1.0] * 12 + [2.0] * 6 + [6.0] * 2)
+    drawn = targets.repeat_interleave(times.long(), 0)
+    torch.testing.assert_close(prior_logits(targets, loss, None, times), prior_logits(drawn, loss))
+
+
 @pytest.fixture
 def weights_file(tmp_path):
     oracle = torchvision.models.resnet18()

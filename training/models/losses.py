@@ -60,14 +60,22 @@ class Criterion(nn.Module):
 
 
 def prior_logits(
-    targets: torch.Tensor, lesion_loss: str, label_weights: torch.Tensor | None = None
+    targets: torch.Tensor,
+    lesion_loss: str,
+    label_weights: torch.Tensor | None = None,
+    shares: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The lesion head's bias before training: (N, P) 0/1 targets to (P,), the best constant answer.
 
     A head that starts there learns from its first step what tells photos apart (Lin et al. 2017, Sec. 4.1).
+
+    Args:
+        shares: (N,) how often each photo is drawn, on average; all equally often if None.
     """
     weights = torch.ones(targets.shape[1]) if label_weights is None else label_weights
     photo_weights = (targets @ weights) / targets.sum(1)
+    if shares is not None:
+        photo_weights = photo_weights * shares
     share = (photo_weights @ targets / photo_weights.sum()).clamp(1e-3, 1 - 1e-3)
     return torch.logit(share) if lesion_loss == "binary-cross-entropy" else share.log()
 
