@@ -48,13 +48,21 @@ class Experiment:
         return self.whole.arithmetic
 
     def describe(self) -> str:
-        """One line for the person who waits."""
-        return (
+        """What the person who waits should know, in a line or two."""
+        lines = (
             f"{self.manifest.name}: {len(self.whole.training)} photos to train on, "
             f"{len(self.whole.validation)} to validate on; {self.recipe.architecture} at "
             f"{self.recipe.input_size} pixels in {self.arithmetic.precision} on {self.arithmetic.device}. "
             f"{self.weights_note}"
         )
+        seen = self.whole.validation.lesion_targets.any(0)
+        unseen = [name for name, known in zip(self.manifest.lesion_labels, seen, strict=True) if not known]
+        if unseen:
+            lines += (
+                f"\nNo held-out photo shows '{unseen[0]}': its recall stays unknown and balanced accuracy leaves "
+                "it out; take another --fold or a larger --validation-share."
+            )
+        return lines
 
 
 def prepare(

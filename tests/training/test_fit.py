@@ -19,6 +19,7 @@ from training.data.loading import Samples
 from training.engine import train_steps
 from training.errors import CheckpointError, RecipeError
 from training.evaluate import evaluate_model
+from training.experiment import prepare
 from training.fit import main
 from training.models.checkpoint import load_checkpoint
 from training.models.losses import Criterion
@@ -295,6 +296,20 @@ def test_what_does_not_fit_the_data_is_said_before_training(photos, tmp_path):
     table.to_csv(tmp_path / "several.csv", index=False)
     with pytest.raises(RecipeError, match="photos with several lesions, which 'cross-entropy' cannot learn"):
         fit(tmp_path / "several.csv", tmp_path / "run", dataclasses.replace(TINY, loss="cross-entropy"))
+
+
+def test_a_label_that_no_held_out_photo_shows_is_named(photos, tmp_path):
+    table = pd.read_csv(photos / "manifest.csv", dtype=str)
+    table["path"] = [str(photos / path) for path in table["path"]]
+    table["split"] = [
+        "train" if row < 24 or lesion == "red" else "validation"
+        for row, lesion in enumerate(table["lesions"])
+    ]
+    table.to_csv(tmp_path / "manifest.csv", index=False)
+    experiment = prepare(TINY, str(tmp_path / "manifest.csv"), CPU, cache=tmp_path / "cache", progress=False)
+    assert "No held-out photo shows 'red'" in experiment.describe()
+    whole = prepare(TINY, str(photos / "manifest.csv"), CPU, cache=tmp_path / "cache", progress=False)
+    assert "No held-out photo" not in whole.describe()
 
 
 def test_groups_and_samples_agree_with_the_split(photos, tmp_path):
