@@ -55,8 +55,8 @@ class Experiment:
             f"{self.recipe.input_size} pixels in {self.arithmetic.precision} on {self.arithmetic.device}. "
             f"{self.weights_note}"
         )
-        seen = self.whole.validation.lesion_targets.any(0)
-        unseen = [name for name, known in zip(self.manifest.lesion_labels, seen, strict=True) if not known]
+        shown = self.whole.validation.lesion_targets.sum(0)
+        unseen = [name for name, n in zip(self.manifest.lesion_labels, shown, strict=True) if not n]
         if unseen:
             lines += (
                 f"\nNo held-out photo shows '{unseen[0]}': its recall stays unknown and balanced accuracy leaves "

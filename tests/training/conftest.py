@@ -10,7 +10,7 @@ from PIL import Image
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 noisy photos of three colours, two a patient, with body sites; a manifest CSV."""
+    """48 noisy photos of three colours, two a patient, with body sites and boxes; a manifest CSV."""
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     rows = []
@@ -25,6 +25,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "lesions": ["red", "green", "blue"][label],
                 "location": ["arm", "leg", "", "arm"][index % 4],
                 "group": index // 2,
+                "box": "8 8 36 36",
             }
         )
     pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)

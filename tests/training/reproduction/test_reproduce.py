@@ -3,10 +3,8 @@
 import json
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
 from training import lr_range, reproduce
 from training.data.manifest import read_manifest_csv
@@ -48,29 +46,6 @@ def tiny(monkeypatch):
     return scale
 
 
-@pytest.fixture(scope="session")
-def marked_photos(tmp_path_factory):
-    """The three-coloured photos, each with a box about its lesion."""
-    folder = tmp_path_factory.mktemp("marked")
-    rng = np.random.default_rng(0)
-    rows = []
-    for index in range(48):
-        label = index // 2 % 3
-        image = rng.normal(90, 40, (44, 44, 3))
-        image[12:32, 12:32, label] += 60
-        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{index}.png")
-        rows.append(
-            {
-                "path": f"{index}.png",
-                "lesions": ["red", "green", "blue"][label],
-                "group": index // 2,
-                "box": "12 12 32 32",
-            }
-        )
-    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
-    return folder
-
-
 def command(data, out, cache):
     return [
         "mishra2019",
@@ -88,14 +63,12 @@ def command(data, out, cache):
 
 
 @pytest.mark.slow
-def test_one_command_makes_the_report_and_goes_on_where_it_stopped(
-    tiny, marked_photos, tmp_path, monkeypatch
-):
+def test_one_command_makes_the_report_and_goes_on_where_it_stopped(tiny, photos, tmp_path, monkeypatch):
     """Three parts of seven; one arm is interrupted the first time, and one fails every time."""
     monkeypatch.setattr(
         mishra2019, "PARTS", {name: PARTS[name] for name in ("recipe", "plain", "no-range-test")}
     )
-    arguments = command(marked_photos, tmp_path / "out", tmp_path / "cache")
+    arguments = command(photos, tmp_path / "out", tmp_path / "cache")
     real, begun = arms.start_run, []
 
     def interrupted_or_failing(recipe, data, place, *args, **kwargs):
@@ -117,7 +90,7 @@ def test_one_command_makes_the_report_and_goes_on_where_it_stopped(
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert results["failures"] == {"plain-fold0-seed0": "this one cannot be."}
     assert all(results[section] for section in SECTIONS)
-    fingerprint = read_manifest_csv(marked_photos / "manifest.csv").fingerprint()
+    fingerprint = read_manifest_csv(photos / "manifest.csv").fingerprint()
     assert results["about"]["data"]["fingerprint"] == fingerprint
     assert [row["arm"] for row in results["recipe_taken_apart"]["rows"]] == ["recipe", "no-range-test"]
     assert {curve["name"] for curve in results["figure_14"]["curves"]} == {"field of view"}
@@ -161,8 +134,8 @@ def test_a_part_taken_out_leaves_the_epochs_and_everything_else(part):
         assert changed.phases[1].lr_scale == (1.0, 1.0, 1.0)
 
 
-def test_equal_arms_are_trained_once_and_depths_start_alike(marked_photos, tmp_path):
-    manifest = read_manifest_csv(marked_photos / "manifest.csv")
+def test_equal_arms_are_trained_once_and_depths_start_alike(photos, tmp_path):
+    manifest = read_manifest_csv(photos / "manifest.csv")
     made = Experiment.make(manifest, SCALES["small"], out=tmp_path)
     assert made.depths["resnet18"][0] == made.parts["recipe"][0]
     recipes = {arm.name: arm.recipe for arm in made.plan}
@@ -182,23 +155,23 @@ def test_equal_arms_are_trained_once_and_depths_start_alike(marked_photos, tmp_p
         ({"lesions": "lonely"}, "label 'lonely' has photos of 1 patients"),
     ],
 )
-def test_photos_that_cannot_be_used_get_one_sentence(change, words, marked_photos, tmp_path):
-    table = pd.read_csv(marked_photos / "manifest.csv", dtype=str)
+def test_photos_that_cannot_be_used_get_one_sentence(change, words, photos, tmp_path):
+    table = pd.read_csv(photos / "manifest.csv", dtype=str)
     for column, value in change.items():
         if column not in table:
             table[column] = ""
         table.loc[0, column] = value
-    table["path"] = [str(marked_photos / path) for path in table["path"]]
+    table["path"] = [str(photos / path) for path in table["path"]]
     table.to_csv(tmp_path / "manifest.csv", index=False)
     with pytest.raises(DataError, match=words):
         Experiment.make(read_manifest_csv(tmp_path / "manifest.csv"), SCALES["small"], out=tmp_path)
 
 
-def test_a_large_set_is_cut_to_whole_patients(monkeypatch, marked_photos, tmp_path):
+def test_a_large_set_is_cut_to_whole_patients(monkeypatch, photos, tmp_path):
     scale = replace(SCALES["small"], most_photos=12)
-    manifest, available = mishra2019.take_photos(str(marked_photos), scale, tmp_path)
+    manifest, available = mishra2019.take_photos(str(photos), scale, tmp_path)
     assert available == 48
     assert 8 <= len(manifest) <= 16
-    whole = read_manifest_csv(marked_photos / "manifest.csv").table.groupby("group").size()
+    whole = read_manifest_csv(photos / "manifest.csv").table.groupby("group").size()
     kept = manifest.table.groupby("group").size()
     assert kept.to_dict() == whole[kept.index].to_dict()
