@@ -28,7 +28,7 @@ from training.errors import DataError
 from training.evaluation.curve_plots import plot_curves, plot_strip
 from training.evaluation.curves import Curve, claim_sentence, deciding_change, measure
 from training.evaluation.distance import Distance
-from training.evaluation.predictors import open_predictor
+from training.evaluation.predictors import Predict, open_predictor
 from training.evaluation.scoring import Part, rows_of_part, with_labels_of
 from training.evaluation.sweeps import FieldOfView, Sweep, Tone, seen
 from training.models.card import ModelCard
@@ -93,6 +93,25 @@ def measure_curves(
     manifest = load_manifest(data)
     rows, part = rows_of_part(card, manifest, part)
     held = with_labels_of(card, manifest).subset(rows)
+    source = {"model": str(model), "data": data, "part": part, "fingerprint": manifest.fingerprint()}
+    return measure_held(card, predict, held, source, phantoms=phantoms, progress=progress)
+
+
+def measure_held(
+    card: ModelCard,
+    predict: Predict,
+    held: Manifest,
+    source: dict[str, Any],
+    *,
+    phantoms: int = 10,
+    progress: bool = True,
+) -> Measured:
+    """The same of a model and photos in hand; what cannot be measured is skipped with a sentence.
+
+    Args:
+        held: the photos to score, with the model's labels in its order.
+        source: what is said of where the photos and the model come from.
+    """
     curves, sweeps, skipped = [], [], []
     for title, make in sweeps_of(card, held, phantoms):
         try:
@@ -102,7 +121,6 @@ def measure_curves(
             continue
         curves.append(measure(predict, sweep, progress=progress))
         sweeps.append(sweep)
-    source = {"model": str(model), "data": data, "part": part, "fingerprint": manifest.fingerprint()}
     return Measured(card, source, tuple(curves), tuple(sweeps), tuple(skipped))
 
 

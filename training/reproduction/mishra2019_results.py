@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from training.audit import audit_manifest
-from training.curves import sweeps_of
+from training.curves import measure_held
 from training.data.cache import PhotoCache
 from training.data.datasets.registry import display_name
 from training.data.splits import hold_out
 from training.engine import Arithmetic
-from training.errors import DataError, UserError
+from training.errors import UserError
 from training.evaluation import plots
 from training.evaluation.confusions import confused_pairs
 from training.evaluation.curve_plots import plot_curves, plot_strip
-from training.evaluation.curves import measure
 from training.evaluation.metrics import bootstrap, confusion_matrix, interval_ends, recalls
 from training.evaluation.predictors import checkpoint_predictor
 from training.evaluation.sweeps import seen
@@ -290,26 +289,22 @@ def _looks(
     }
     predict = checkpoint_predictor(network, card.preprocessing, card.activation, card.temperature, arithmetic)
     names = {label.name: label.display for label in card.lesion_labels}
-    curves, skipped = [], []
+    measured = measure_held(card, predict, held, {}, phantoms=PHANTOMS_PER_LABEL, progress=progress)
     strips: dict[str, bytes] = {}
-    for title, make in sweeps_of(card, held, PHANTOMS_PER_LABEL):
-        try:
-            sweep = make()
-        except DataError as error:
-            skipped.append(f"{title}: {error}")
-            continue
-        curve = measure(predict, sweep, progress=progress)
-        curves.append(curve)
+    for curve, sweep in zip(measured.curves, measured.sweeps, strict=True):
         strips.setdefault(curve.name, plot_strip(curve, sweep, partial(seen, view=card.preprocessing), names))
     for key, own_names in (("figure_14", ("field of view", "distance")), ("figure_15", ("gamma",))):
-        own = [curve for curve in curves if curve.name in own_names]
+        own = [curve for curve in measured.curves if curve.name in own_names]
         drawn: dict[str, bytes] = {}
         for name in own_names:
             same = [curve for curve in own if curve.name == name]
             if same:
                 drawn[f"{key}_{name}"] = plot_curves(same)
                 drawn[f"{key}_{name}_photos"] = strips[name]
-        sections[key] = ({"curves": [curve.to_json() for curve in own], "skipped": skipped}, drawn)
+        sections[key] = (
+            {"curves": [curve.to_json() for curve in own], "skipped": list(measured.skipped)},
+            drawn,
+        )
     return sections
 
 
