@@ -25,6 +25,7 @@ TORCH_FREE = [
     "training.data.manifest",
     "training.data.photo",
     "training.data.splits",
+    "training.label_map",
     "training.evaluation.calibration",
     "training.evaluation.curves",
     "training.evaluation.confusions",

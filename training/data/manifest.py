@@ -36,6 +36,7 @@ COLUMNS = {
 }
 REQUIRED = ("path", "lesions")
 SPLITS = ("train", "validation", "test")
+SYNTHETIC_SOURCE = "phantom"
 MISSING = -1
 """The location target of a photo whose body site is unknown."""
 
@@ -168,13 +169,14 @@ class Manifest:
 
 
 def read_manifest_csv(path: str | Path, *, name: str | None = None) -> Manifest:
-    """Anyone's CSV in the manifest's columns.
+    """Anyone's CSV in the manifest's columns; synthetic if every row's `source` is the phantom.
 
     Raises:
         DataError: not a CSV, or not in these columns.
     """
     path = Path(path)
-    return Manifest.from_rows(name or path.stem, read_table(path), root=path.parent)
+    manifest = Manifest.from_rows(name or path.stem, read_table(path), root=path.parent)
+    return dataclasses.replace(manifest, synthetic=bool((manifest.table["source"] == SYNTHETIC_SOURCE).all()))
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -197,8 +199,10 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _relative(value: str, folder: Path) -> str:
-    path = Path(value)
-    return str(path.relative_to(folder)) if value and path.is_relative_to(folder) else value
+    if not value:
+        return ""
+    path, folder = Path(value).absolute(), folder.absolute()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 def _check_fixed_split(name: str, table: pd.DataFrame) -> None:
