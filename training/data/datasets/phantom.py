@@ -1,6 +1,7 @@
 """The phantom: a synthetic data set of ten kinds of skin lesion, drawn from a seed.
 
     python -m training.data.datasets.phantom --out data/phantom --n-photos 3000
+    python -m training.data.datasets.phantom --out data/phantom --dermquest
     python -m training.data.datasets.phantom --contact-sheet sheet.jpg
 
 No person was photographed: every photo is drawn, with an exact lesion mask, for demonstrations, tests and
@@ -28,6 +29,7 @@ from tqdm import tqdm
 
 from training.cli import run, whole_file, write_text
 from training.data.datasets.phantom_capture import Capture, draw_capture
+from training.data.datasets.phantom_dermquest import as_dermquest
 from training.data.datasets.phantom_lesions import LABELS
 from training.data.datasets.phantom_person import SITES
 from training.data.datasets.phantom_photo import (
@@ -61,7 +63,7 @@ __all__ = [
 VERSION = 2
 """Of the drawing: raised whenever the same seed gives other photos."""
 LICENCE = "Apache-2.0 (synthetic)"
-PARAMETERS_FILE, MANIFEST_FILE = "phantom.json", "manifest.csv"
+PARAMETERS_FILE, MANIFEST_FILE, DERMQUEST_FILE = "phantom.json", "manifest.csv", "dermquest.csv"
 GROUP_SHARES = {1: 0.75, 2: 0.15, 3: 0.10}
 """How many photos of the same lesion a synthetic patient has."""
 JPEG_444 = [
@@ -289,6 +291,8 @@ class Options:
     """Another seed, other people."""
     site_coupling: float = 1.0
     """0 = any body site for any lesion; 1 = each lesion where it is usually found."""
+    dermquest: bool = False
+    """Write dermquest.csv too: the photos under Liao & Luo's 25 lesion names, several each, and 23 sites."""
     contact_sheet: Path | None = None
     """Draw only a sheet to look at (JPEG or PNG): a row a label, a column a skin tone."""
     capture_sheet: Path | None = None
@@ -314,6 +318,13 @@ def main() -> None:
     patients = manifest.table["group"].nunique()
     print(f"{options.out}: {len(manifest)} synthetic photos of {patients} synthetic patients")
     print("  " + ", ".join(f"{label} {n}" for label, n in manifest.counts().items()))
+    if options.dermquest:
+        several = as_dermquest(manifest)
+        several.write_csv(options.out / DERMQUEST_FILE)
+        print(
+            f"{options.out / DERMQUEST_FILE}: the same photos under {len(several.lesion_labels)} lesion names"
+        )
+        print("  " + ", ".join(f"{label} {n}" for label, n in several.counts().items()))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ photo cheap. They come from fixed seeds, so every process has the same ones. Cel
 texture basis function, SIGGRAPH 1996. Torch-free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ RELIEF_PX = 1024
 """Side of the skin-relief and hair banks."""
 NO_HAIR = 255
 GRAIN_SIGMA = 32.0
+Choice = TypeVar("Choice")
 
 
 class Uniform(Protocol):
@@ -195,6 +196,11 @@ def curve(x: np.ndarray, low: float, high: float, table: np.ndarray) -> np.ndarr
 def ramp(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, smooth between (3t^2 - 2t^3); `low` > `high` turns it round."""
     return curve(x, low, high, _SMOOTHSTEP)
+
+
+def choose(rng: Uniform, shares: Mapping[Choice, float]) -> Choice:
+    """A key drawn by its share."""
+    return list(shares)[pick(rng, list(shares.values()))]
 
 
 def bell(x: np.ndarray, middle: float, width: float) -> np.ndarray:

@@ -23,12 +23,17 @@ from training.data.datasets.phantom_canvas import (
     scatter,
     soft_edge,
 )
-from training.data.datasets.phantom_fields import bell, pick, ramp
+from training.data.datasets.phantom_fields import bell, choose, pick, ramp
+
+ALOPECIA_PATCHES = {1: 0.62, 2: 0.26, 3: 0.12}
+ERYTHEMA_FORMS = {"flush": 0.6, "macules": 0.27, "ring": 0.13}
+P_MACULA_FORMS = {"network": 0.40, "cafe_au_lait": 0.2, "lentigines": 0.2, "melasma": 0.2}
+"""Number or form and its share: what each of these painters draws first."""
 
 
 def alopecia(rng: np.random.Generator, canvas: Canvas) -> None:
     """Smooth round bald patches in dense hair, broken exclamation-mark hairs at the rim."""
-    n = (1, 2, 3)[pick(rng, (0.62, 0.26, 0.12))]
+    n = choose(rng, ALOPECIA_PATCHES)
     rho = oval(rng, radius=1.0 if n == 1 else 0.75, aspect=(0.72, 1.0), rough=0.07, fray=0.015)
     for radius in rng.uniform(0.3, 0.6, n - 1).tolist():
         angle = rng.uniform(0, 2 * math.pi)
@@ -56,14 +61,14 @@ def _at(angle: float, radius: float) -> tuple[float, float]:
 
 def erythema(rng: np.random.Generator, canvas: Canvas) -> None:
     """Diffuse blotchy redness with a soft border: one flush, many small macules, or a ring."""
-    form = pick(rng, (0.6, 0.27, 0.13))
+    form = choose(rng, ERYTHEMA_FORMS)
     mid, fine = noise(rng, "mid"), noise(rng, "fine")
     rho = oval(rng, radius=1.0, rough=0.28)
-    if form == 1:
+    if form == "macules":
         spots = cv2.addWeighted(noise(rng, "mid"), 1, noise(rng, "broad"), 0.5, 0)
         red = ramp(cv2.scaleAdd(fine, 0.15, spots), rng.uniform(-0.1, 0.3), 1.1)
         red *= ramp(rho, 1.15, 0.7)
-    elif form == 2:
+    elif form == "ring":
         red = cv2.scaleAdd(ramp(rho, 1.0, 0.6), 0.25, bell(rho, 0.8, rng.uniform(0.18, 0.3)))
         red = red * (1 + 0.15 * mid)
     else:
@@ -74,7 +79,7 @@ def erythema(rng: np.random.Generator, canvas: Canvas) -> None:
     stain = (0.0, 0.15, 0.4)[pick(rng, (0.6, 0.25, 0.15))]
     if stain:
         canvas.planes["melanin"] = red * (stain * (0.5 + canvas.skin_melanin))
-    canvas.mask = ramp(red, 0.30, 0.46) if form != 2 else ramp(rho, 1.1, 1.0)
+    canvas.mask = ramp(red, 0.30, 0.46) if form != "ring" else ramp(rho, 1.1, 1.0)
 
 
 def leukoderma(rng: np.random.Generator, canvas: Canvas) -> None:
@@ -101,7 +106,7 @@ def leukoderma(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def p_macula(rng: np.random.Generator, canvas: Canvas) -> None:
     """Flat brown: a patch with a network and an irregular border, a cafe-au-lait spot, lentigines, or melasma."""
-    form = pick(rng, (0.40, 0.2, 0.2, 0.2))
+    form = pick(rng, tuple(P_MACULA_FORMS.values()))
     deep = 0.55 + 0.55 * canvas.skin_melanin
     mid, fine = noise(rng, "mid"), noise(rng, "fine")
     if form == 2:

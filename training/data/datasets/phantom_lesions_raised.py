@@ -32,7 +32,7 @@ from training.data.datasets.phantom_canvas import (
     soft_edge,
     vessels,
 )
-from training.data.datasets.phantom_fields import bell, pick, ramp
+from training.data.datasets.phantom_fields import bell, choose, pick, ramp
 
 HONEY, OCHRE, BROWN, CLOT = (0.66, 0.40, 0.10), (0.45, 0.22, 0.06), (0.19, 0.075, 0.03), (0.060, 0.016, 0.012)
 SCALE, CREAM, SEROUS = (0.74, 0.64, 0.50), (0.82, 0.68, 0.36), (0.76, 0.55, 0.30)
@@ -43,11 +43,25 @@ GRANULATION, SLOUGH, NECROSIS = (0.40, 0.040, 0.035), (0.60, 0.46, 0.22), (0.028
 CRUST = palette((0.0, HONEY), (0.35, OCHRE), (0.7, BROWN), (1.0, CLOT))
 WOUND = palette((0.0, GRANULATION), (0.3, (0.54, 0.055, 0.047)), (0.75, SLOUGH), (1.0, (0.68, 0.57, 0.33)))
 
+ACNE_SPOTS = ("papule", "pustule", "comedo", "nodule", "mark")
+BLISTERS = {1: 0.34, 2: 0.2, 3: 0.16, 4: 0.12, 6: 0.10, 8: 0.08}
+CRUSTS = {1: 0.55, 2: 0.28, 3: 0.17}
+TUMOUR_FORMS = {"pearly": 0.36, "red": 0.24, "pigmented": 0.22, "rough": 0.18}
+TUMOUR_LOBES = {1: 0.5, 2: 0.2, 3: 0.15, 5: 0.15}
+WHEALS = {1: 0.2, 2: 0.2, 3: 0.22, 5: 0.22, 8: 0.16}
+"""Number or form and its share: what each of these painters draws first (a tumour's form, then its lobes)."""
+
+
+def acne_spots(rng: np.random.Generator) -> np.ndarray:
+    """What acne draws first: (n,) int, the kind of each spot, an index of ACNE_SPOTS."""
+    n = int(rng.integers(9, 30))
+    return rng.choice(len(ACNE_SPOTS), n, p=rng.dirichlet((7, 5, 4, 1.2, 2)))
+
 
 def acne(rng: np.random.Generator, canvas: Canvas) -> None:
     """Red papules and pustules in groups, with comedones, some nodules and the brown marks of healed ones."""
-    n = int(rng.integers(9, 30))
-    kinds = rng.choice(5, n, p=rng.dirichlet((7, 5, 4, 1.2, 2)))
+    kinds = acne_spots(rng)
+    n = len(kinds)
     sizes = np.array([(0.07, 0.14), (0.07, 0.13), (0.028, 0.05), (0.15, 0.24), (0.07, 0.13)])[kinds]
     radii = sizes[:, 0] + rng.random(n) * (sizes[:, 1] - sizes[:, 0])
     rho, owner = beads(scatter(rng, n, spread=1.1, gap=1.15, radii=radii), radii, 2.2)
@@ -84,7 +98,7 @@ def acne(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def blister(rng: np.random.Generator, canvas: Canvas) -> None:
     """Tense translucent domes full of fluid, with a rim and a highlight, on a red base; some collapsed."""
-    n = (1, 2, 3, 4, 6, 8)[pick(rng, (0.34, 0.2, 0.16, 0.12, 0.10, 0.08))]
+    n = choose(rng, BLISTERS)
     radii = np.sort(rng.uniform(0.22, 0.5, n))[::-1] if n > 1 else np.array([1.0])
     fluid = FLUIDS[pick(rng, (0.4, 0.3, 0.15, 0.15))]
     light, angry = rng.uniform(0, 2 * math.pi), rng.uniform(0.4, 1.4)
@@ -128,7 +142,7 @@ def _dim(colour: Colour, share: float) -> Colour:
 
 def crust(rng: np.random.Generator, canvas: Canvas) -> None:
     """Yellow-brown plates of dried serum and blood, cracked, with loose scale, on a red base."""
-    n = (1, 2, 3)[pick(rng, (0.55, 0.28, 0.17))]
+    n = choose(rng, CRUSTS)
     rho = oval(rng, radius=1.0 if n == 1 else 0.7, rough=0.28, fray=0.03)
     for _ in range(n - 1):
         angle, radius = rng.uniform(0, 2 * math.pi), rng.uniform(0.25, 0.5)
@@ -156,8 +170,7 @@ def crust(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def tumour(rng: np.random.Generator, canvas: Canvas) -> None:
     """A raised nodule, one lobe or several: pearly with vessels, red, pigmented, or rough; some ulcerate."""
-    form = pick(rng, (0.36, 0.24, 0.22, 0.18))
-    lobes = (1, 2, 3, 5)[pick(rng, (0.5, 0.2, 0.15, 0.15))]
+    form, lobes = choose(rng, TUMOUR_FORMS), choose(rng, TUMOUR_LOBES)
     rho = oval(rng, radius=0.95 if lobes == 1 else 0.75, aspect=(0.7, 1.0), rough=0.10)
     lift = rng.uniform(0.22, 0.5)
     height = dome(rho, rng.uniform(0.0, 0.7)) * (UNIT_PX * lift)
@@ -171,15 +184,15 @@ def tumour(rng: np.random.Generator, canvas: Canvas) -> None:
     height += inside * cv2.addWeighted(mid, 0.5, fine, rng.uniform(0.03, 0.14), 0)
     blood: np.ndarray = ramp(rho, 1.5, 0.95) * rng.uniform(0.0, 0.4)
     gloss, smooth = rng.uniform(0.15, 0.6), rng.uniform(0.6, 0.95)
-    if form == 0:
+    if form == "pearly":
         canvas.planes["depigment"] = inside * rng.uniform(0.2, 0.6)
         red = cv2.addWeighted(
             mid, 0.1, vessels(rng, int(rng.integers(4, 11)), 0.95), 1.6, rng.uniform(0.10, 0.6)
         )
         blood += inside * red
-    elif form == 1:
+    elif form == "red":
         blood += inside * cv2.addWeighted(mid, 0.3, mid, 0, rng.uniform(0.9, 2.4))
-    elif form == 2:
+    elif form == "pigmented":
         canvas.planes["melanin"] = inside * np.maximum(mid * 0.7 + rng.uniform(2.0, 5.0), 0.3)
         blood = cv2.scaleAdd(inside, rng.uniform(0.2, 1.0), blood)
     else:
@@ -190,7 +203,7 @@ def tumour(rng: np.random.Generator, canvas: Canvas) -> None:
         )
         canvas.lay(inside * ramp(warts, 0.2, 0.8) * rng.uniform(0.1, 0.5), (0.42, 0.31, 0.20))
         gloss, smooth = rng.uniform(0.02, 0.2), 0.9
-    if rng.random() < 0.28 and form != 3:
+    if rng.random() < 0.28 and form != "rough":
         x, y = rng.uniform(-0.15, 0.15, 2).tolist()
         pit = oval(rng, centre=(x, y), radius=rng.uniform(0.25, 0.55), rough=0.2)
         hollow = ramp(pit, 1.1, 0.75)
@@ -234,7 +247,7 @@ def ulcer(rng: np.random.Generator, canvas: Canvas) -> None:
 
 def wheal(rng: np.random.Generator, canvas: Canvas) -> None:
     """Raised, smooth, pale-centred plaques with pink edges in a red flare; they run together and form rings."""
-    n = (1, 2, 3, 5, 8)[pick(rng, (0.2, 0.2, 0.22, 0.22, 0.16))]
+    n = choose(rng, WHEALS)
     ring = rng.random() < 0.25
     radii = rng.uniform(0.30, 0.62, n) if n > 1 else np.array([0.95])
     centres = scatter(rng, n, spread=0.8 if n > 1 else 0.0, gap=0.6, radii=radii)

@@ -49,6 +49,8 @@ SITE_LOOKS: dict[str, Site] = {
     "foot": Site(4.6, "glyphic", 1.7, (0.0, 0.04), 0.12, 0.97, creases=0.8, freckles=0.05),
 }
 SITES: tuple[str, ...] = tuple(SITE_LOOKS)
+MAX_ACROSS = 0.45
+"""How far off the middle line of its part a lesion sits at most, in half widths."""
 HAIR_COLOURS = (
     (0.018, 0.014, 0.012),
     (0.045, 0.026, 0.016),
@@ -121,7 +123,7 @@ def draw_person(
         hair_density=float(density),
         hair_rgb=HAIR_COLOURS[4 if grey else colour],
         axis_deg=float(rng.uniform(0, 360)),
-        across=float(rng.uniform(-0.45, 0.45)),
+        across=float(rng.uniform(-MAX_ACROSS, MAX_ACROSS)),
         backdrop_rgb=_backdrop(rng),
         spots=spots,
         texture_seed=int(rng.integers(0, 2**31)),

@@ -15,7 +15,7 @@ import numpy as np
 from training.data.datasets.phantom_capture import Capture, apply_capture, draw_capture
 from training.data.datasets.phantom_fields import pick
 from training.data.datasets.phantom_lesions import LABELS, paint
-from training.data.datasets.phantom_person import SITES, TONES, draw_person
+from training.data.datasets.phantom_person import SITES, TONES, Person, draw_person
 from training.data.datasets.phantom_scene import render_scene
 from training.errors import DataError
 
@@ -169,15 +169,14 @@ def draw_photo(
         DataError: an argument is outside its valid set.
     """
     _check(size, seed=seed, index=index, subject=subject)
-    subject_rng = np.random.default_rng([seed, index if subject is None else subject, 0])
     capture_rng = random.Random(f"phantom capture {seed} {index}")
-    who = _draw_who(subject_rng, lesion, location, tone, site_coupling)
-    person = draw_person(
-        subject_rng,
-        location=who.location,
-        tone=who.skin_tone,
-        lesion_cm=LESION_CM[who.lesion],
-        hairy=who.lesion == "alopecia",
+    who, person, subject_rng = draw_subject(
+        seed,
+        index if subject is None else subject,
+        lesion=lesion,
+        location=location,
+        tone=tone,
+        site_coupling=site_coupling,
     )
     parted = who.location == "scalp" and who.lesion != "alopecia"
     canvas = (
@@ -213,6 +212,40 @@ def draw_who(
         DataError: an argument is outside its valid set.
     """
     return _draw_who(np.random.default_rng([seed, subject, 0]), lesion, location, tone, site_coupling)
+
+
+class Subject(NamedTuple):
+    """Who, what stays the same between their photos, and the generator that their lesion is painted from."""
+
+    who: Who
+    person: Person
+    rng: np.random.Generator
+
+
+def draw_subject(
+    seed: int,
+    subject: int,
+    *,
+    lesion: str | None = None,
+    location: str | None = None,
+    tone: int | None = None,
+    site_coupling: float = 1.0,
+) -> Subject:
+    """The subject of `draw_photo` with the same arguments, without drawing a photo.
+
+    Raises:
+        DataError: an argument is outside its valid set.
+    """
+    rng = np.random.default_rng([seed, subject, 0])
+    who = _draw_who(rng, lesion, location, tone, site_coupling)
+    person = draw_person(
+        rng,
+        location=who.location,
+        tone=who.skin_tone,
+        lesion_cm=LESION_CM[who.lesion],
+        hairy=who.lesion == "alopecia",
+    )
+    return Subject(who, person, rng)
 
 
 def _draw_who(

@@ -13,6 +13,9 @@ from training.data.datasets.pad_ufes_20 import LESIONS as PAD_UFES_20_LESIONS
 from training.data.datasets.pad_ufes_20 import is_pad_ufes_20, read_pad_ufes_20
 from training.data.datasets.phantom import DISPLAY as PHANTOM_LESIONS
 from training.data.datasets.phantom import read_phantom, write_phantom
+from training.data.datasets.phantom_dermquest import DISPLAY as DERMQUEST_LESIONS
+from training.data.datasets.phantom_dermquest import NAME as DERMQUEST
+from training.data.datasets.phantom_dermquest import as_dermquest
 from training.data.manifest import Manifest, read_manifest_csv
 from training.errors import DataError
 
@@ -21,28 +24,29 @@ DRAWN_FOLDER = Path("data")
 PHANTOM_PHOTOS = 1900
 """Of the phantom by name: as many as `make demo` can learn from in minutes on two CPU cores."""
 MANIFEST_FILE = "manifest.csv"
-DISPLAY_NAMES = PHANTOM_LESIONS | PAD_UFES_20_LESIONS | HAM10000_LESIONS
+DISPLAY_NAMES = DERMQUEST_LESIONS | PHANTOM_LESIONS | PAD_UFES_20_LESIONS | HAM10000_LESIONS
 
 
 def load_manifest(data: str | Path) -> Manifest:
     """The data set of that name or at that path.
 
     Args:
-        data: `phantom`; a CSV in the manifest's columns; or a folder: of a manifest.csv, of PAD-UFES-20, of
-            HAM10000, or of class folders.
+        data: `phantom`, or `phantom-dermquest`, the same photos under several labels each; a CSV in the
+            manifest's columns; or a folder: of a manifest.csv, of PAD-UFES-20, of HAM10000, or of class folders.
 
     Raises:
         DataError: there is nothing of the kind.
     """
-    if str(data) == "phantom":
-        return write_phantom(DRAWN_FOLDER / "phantom", n_photos=PHANTOM_PHOTOS)
+    if str(data) in ("phantom", DERMQUEST):
+        manifest = write_phantom(DRAWN_FOLDER / "phantom", n_photos=PHANTOM_PHOTOS)
+        return as_dermquest(manifest) if str(data) == DERMQUEST else manifest
     path = Path(data)
     if path.is_file():
         return read_manifest_csv(path)
     if not path.is_dir():
         raise DataError(
-            f"--data {data}: there is no such file or folder; valid are 'phantom', a manifest CSV, a folder "
-            "of PAD-UFES-20 or HAM10000, or a folder of class folders."
+            f"--data {data}: there is no such file or folder; valid are 'phantom', "
+            f"'{DERMQUEST}', a manifest CSV, a folder of PAD-UFES-20 or HAM10000, or a folder of class folders."
         )
     if (path / "phantom.json").is_file():
         return read_phantom(path)
