@@ -19,7 +19,7 @@ from torch.nn import functional
 from export.contract import IMAGE, output_names
 from training.models.card import METADATA_KEY, ModelCard
 from training.models.checkpoint import Checkpoint
-from training.models.networks import LesionNetwork, pool
+from training.models.networks import LesionResNet, pool
 from training.models.preprocess import preprocess
 
 OPSET = 18
@@ -29,9 +29,9 @@ EXAMPLE_SHAPE = (2, 97, 131, 3)
 
 
 class DeployableClassifier(nn.Module):
-    """An untouched `LesionNetwork` between its preprocessing and its answers."""
+    """An untouched network between its preprocessing and its answers."""
 
-    def __init__(self, network: LesionNetwork, card: ModelCard) -> None:
+    def __init__(self, network: LesionResNet, card: ModelCard) -> None:
         super().__init__()
         self.network = network
         self.card = card
@@ -58,8 +58,12 @@ def class_activation_map(feature_map: torch.Tensor, head: nn.Linear) -> torch.Te
 
 
 def write_graph(checkpoint: Checkpoint, path: Path) -> None:
-    """Write the deployable graph, its weights and its card to one ONNX file at `path`."""
-    module = DeployableClassifier(checkpoint.network, checkpoint.card).eval()
+    """Write the deployable graph, its weights and its card to one ONNX file at `path`.
+
+    Raises:
+        CheckpointError: the network has no class activation map.
+    """
+    module = DeployableClassifier(checkpoint.resnet, checkpoint.card).eval()
     sizes = {0: torch.export.Dim("n"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
     # The exporter reports its stages on standard output, which belongs to the command's own result.
     with contextlib.redirect_stdout(io.StringIO()):

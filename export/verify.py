@@ -131,7 +131,7 @@ def answers_of_network(checkpoint: Checkpoint, image: np.ndarray) -> Answers:
     Args:
         image: (H, W, 3) uint8, RGB.
     """
-    card, network = checkpoint.card, checkpoint.network
+    card, network = checkpoint.card, checkpoint.resnet
     x0, y0, x1, y1 = card.preprocessing.view_box(*image.shape[:2])
     view = torch.from_numpy(np.ascontiguousarray(image[y0:y1, x0:x1]))[None]
     network_input = resize_and_normalise(view, card.preprocessing)

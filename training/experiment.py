@@ -132,5 +132,11 @@ def _network(recipe: Recipe, manifest: Manifest) -> tuple[LesionNetwork, str]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         network = build_network(recipe.architecture, len(manifest.lesion_labels), n_locations)
+    for name in ("input_size", "train_size"):
+        if 0 < getattr(recipe, name) < network.smallest_input:
+            raise RecipeError(
+                f"{name} is {getattr(recipe, name)}; at least {network.smallest_input} is valid for "
+                f"{recipe.architecture}."
+            )
     note = load_weights(network, recipe.architecture, recipe.weights, recipe.random_stages)
     return network, note

@@ -83,7 +83,7 @@ class Recipe:
     name: str
     description: str = ""
     architecture: str = "resnet50"
-    """A torchvision ResNet: resnet18, resnet34, resnet50, resnet101 or resnet152."""
+    """A torchvision ResNet (resnet18, resnet34, resnet50, resnet101 or resnet152), or its alexnet."""
     weights: str = "random"
     """`random`, `IMAGENET1K_V1` or `IMAGENET1K_V2` (torchvision's, cached or downloaded), or a .safetensors
     file in torchvision's key names."""
@@ -98,7 +98,7 @@ class Recipe:
     resample: float = 0.0
     """Draw photos in an epoch by (1 / label frequency) to this power: 0 each once, 1 every label equally often."""
     layer_groups: LayerGroups = "thirds"
-    """Where the network is cut into early, middle and late: by thirds of its residual blocks (the paper's
+    """Where the network is cut into early, middle and late: by thirds of its blocks (the paper's
     words), or stem + layer1-2 | layer3-4 | heads (fastai 0.7, which the paper's code followed)."""
     phases: tuple[Phase, ...] = (Phase(),)
     input_size: int = 224

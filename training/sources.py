@@ -16,7 +16,7 @@ from tqdm import tqdm
 from training.data.loading import Batch, EpochOrder, Samples, draw_shares, evaluation_loader, training_loader
 from training.engine import Arithmetic, Forward
 from training.models.card import Preprocessing
-from training.models.networks import LesionNetwork, Logits, pool
+from training.models.networks import LesionNetwork, Logits
 from training.recipe import Recipe
 
 
@@ -82,15 +82,15 @@ class FrozenTrunk:
         @torch.inference_mode()
         def features(samples: Samples, title: str) -> Batch:
             batches = evaluation_loader(samples, whole.view, whole.recipe.batch_size, arithmetic.device)
-            pooled = [
-                pool(network.feature_map(arithmetic.photos(images))).cpu()
+            embedded = [
+                network.embed(arithmetic.photos(images)).cpu()
                 for images, *_ in tqdm(batches, title, unit="batch", leave=False, disable=not progress)
             ]
             lesions = torch.from_numpy(samples.lesion_targets)
-            return torch.cat(pooled), lesions, torch.from_numpy(samples.location_targets)
+            return torch.cat(embedded), lesions, torch.from_numpy(samples.location_targets)
 
-        def heads(pooled: torch.Tensor) -> Logits:
-            return network.heads(pooled)
+        def heads(embedded: torch.Tensor) -> Logits:
+            return network.heads(embedded)
 
         training = features(whole.training, "features of the training photos")
         validation = features(whole.validation, "features of the validation photos")

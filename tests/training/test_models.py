@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from training.errors import RecipeError
 from training.models.losses import Criterion, balanced_label_weights, prior_logits
-from training.models.networks import ARCHITECTURES, Logits, build_network, pool
+from training.models.networks import RESNETS, Logits, build_network, pool
 from training.models.param_groups import freeze, layer_groups
 from training.models.weights import load_weights
 
@@ -45,7 +45,7 @@ def test_an_unknown_architecture_names_the_valid_ones():
         build_network("vgg", 3)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", RESNETS)
 @pytest.mark.parametrize("cut", ["thirds", "fastai"])
 def test_every_parameter_stands_in_just_one_group(architecture, cut):
     with torch.device("meta"):

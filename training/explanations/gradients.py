@@ -16,14 +16,14 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from training.models.networks import LesionNetwork, pool
+from training.models.networks import LesionNetwork, LesionResNet, pool
 
 RELUS = (functional.relu, functional.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_)
 """Every function by which torchvision's residual blocks, or a custom trunk, may come to a ReLU."""
 
 
 def grad_cam(
-    network: LesionNetwork, images: torch.Tensor, labels: Sequence[int] | torch.Tensor
+    network: LesionResNet, images: torch.Tensor, labels: Sequence[int] | torch.Tensor
 ) -> torch.Tensor:
     """Grad-CAM at the last convolutional stage.
 

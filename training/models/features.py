@@ -1,10 +1,10 @@
-"""A network's pooled features of photos: of a finished run, or of a weights file that may lack late stages.
+"""A network's features of photos: of a finished run, or of a weights file that may lack late stages.
 
 trunk = open_trunk(Path("runs/demo"))
 features = trunk.features([image_rgb, other_rgb])
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from training.errors import CheckpointError
+from training.errors import CheckpointError, RecipeError
 from training.models.card import Preprocessing
 from training.models.checkpoint import load_checkpoint
-from training.models.networks import STAGES, build_network, pool
+from training.models.networks import STAGES, LesionResNet, build_network, pool
 from training.models.preprocess import preprocess
 from training.models.weights import load_weights
 
@@ -25,12 +25,13 @@ FILE_VIEW = Preprocessing(128, decode_min_side=128)
 
 @dataclass(frozen=True)
 class Trunk:
-    """A network up to its global average pooling, in evaluation mode on the CPU.
+    """A network up to its heads, in evaluation mode on the CPU.
 
+    embed: (N, 3, H, W) float32, normalised RGB, to (N, C) float32.
     note: half a sentence on what it is, for a report.
     """
 
-    layers: nn.Module
+    embed: Callable[[torch.Tensor], torch.Tensor]
     view: Preprocessing
     note: str
 
@@ -38,11 +39,11 @@ class Trunk:
     def features(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """(N, C) float32 of N (H, W, 3) uint8 RGB photos of any size, of `view.decode_min_side` or more."""
         batch = torch.cat([preprocess(torch.tensor(image)[None], self.view) for image in images])
-        return pool(self.layers(batch)).numpy()
+        return self.embed(batch).numpy()
 
 
 def open_trunk(path: Path, architecture: str = "resnet18") -> Trunk:
-    """The trunk of a run's folder, or of a .safetensors file in torchvision's key names.
+    """The trunk of a run's folder, or of a ResNet's .safetensors file in torchvision's key names.
 
     Args:
         architecture: of a weights file; a run's card knows its own.
@@ -53,16 +54,19 @@ def open_trunk(path: Path, architecture: str = "resnet18") -> Trunk:
     """
     if path.suffix != ".safetensors":
         checkpoint = load_checkpoint(path)
-        network, view = checkpoint.network, checkpoint.card.preprocessing
-        stages: tuple[str, ...] = STAGES
-        note = f"{checkpoint.card.name} ({checkpoint.card.architecture})"
-    else:
-        stages = _whole_stages(path)
-        network, view = build_network(architecture, n_lesions=1), FILE_VIEW
-        load_weights(network, architecture, str(path), random_stages=STAGES[len(stages) :])
-        note = f"{path.name} ({architecture} up to {stages[-1]})"
+        card = checkpoint.card
+        return Trunk(checkpoint.network.embed, card.preprocessing, f"{card.name} ({card.architecture})")
+    stages = _whole_stages(path)
+    network = build_network(architecture, n_lesions=1)
+    if not isinstance(network, LesionResNet):
+        raise RecipeError(
+            f"architecture is '{architecture}', and {path} holds a ResNet's weights; name that ResNet."
+        )
+    load_weights(network, architecture, str(path), random_stages=STAGES[len(stages) :])
     stem = (network.conv1, network.bn1, network.relu, network.maxpool)
-    return Trunk(nn.Sequential(*stem, *(getattr(network, stage) for stage in stages)).eval(), view, note)
+    layers = nn.Sequential(*stem, *(getattr(network, stage) for stage in stages)).eval()
+    note = f"{path.name} ({architecture} up to {stages[-1]})"
+    return Trunk(lambda batch: pool(layers(batch)), FILE_VIEW, note)
 
 
 def _whole_stages(path: Path) -> tuple[str, ...]:

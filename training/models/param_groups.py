@@ -3,7 +3,7 @@
     groups = param_groups(network, "thirds")
 
 Mishra et al. 2019, Sec. 3: the first third of the network at 0.01 of the rate, the middle third at 0.1, the
-last third at 1. Where the thirds are cut is data, made here from the network's residual blocks.
+last third at 1. Where the thirds are cut is data, made here from the network's blocks.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from training.errors import RecipeError
-from training.models.networks import STAGES, LesionNetwork
+from training.models.networks import LesionNetwork, LesionResNet
 
 TRUNK_GROUPS = ("early", "middle", "late")
 HEADS = "heads"
@@ -33,18 +33,22 @@ def layer_groups(network: LesionNetwork, cut: str = "thirds") -> tuple[LayerGrou
     """Part a network into early, middle, late and heads; every parameter stands in just one group.
 
     Args:
-        cut: `thirds` parts the residual blocks into thirds, as near as whole blocks allow, the stem joining the
+        cut: `thirds` parts the network's blocks into thirds, as near as whole blocks allow, the stem joining the
             first; `fastai` cuts as fastai 0.7 did: stem + layer1-2 | layer3-4 | the heads alone (late is empty).
 
     Raises:
-        RecipeError: the cut is not known.
+        RecipeError: the cut is not known, or is one of stages that the network has not.
     """
-    stem = ("conv1", "bn1")
-    blocks = [f"{stage}.{index}" for stage in STAGES for index in range(len(network.get_submodule(stage)))]  # type: ignore[arg-type]
+    stem, blocks = network.stem, network.blocks
     if cut == "thirds":
         first, second = round(len(blocks) / 3), round(2 * len(blocks) / 3)
-        parts = (stem + tuple(blocks[:first]), tuple(blocks[first:second]), tuple(blocks[second:]))
+        parts = (stem + blocks[:first], blocks[first:second], blocks[second:])
     elif cut == "fastai":
+        if not isinstance(network, LesionResNet):
+            raise RecipeError(
+                "layer_groups is 'fastai', which cuts between a ResNet's stages, and this architecture has none; "
+                "take 'thirds'."
+            )
         parts = (
             stem + tuple(name for name in blocks if name < "layer3"),
             tuple(name for name in blocks if name > "layer3"),

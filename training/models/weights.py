@@ -13,8 +13,8 @@ import torchvision
 from training.errors import RecipeError
 from training.models.networks import LesionNetwork
 
-HEAD_PREFIXES = ("fc.", "lesion_head.", "location_head.")
-"""Keys that are passed over: an ImageNet head has no use here, and ours start at random."""
+HEAD_PREFIXES = ("lesion_head.", "location_head.")
+"""Keys that are passed over, as those of the ImageNet head are, which has no use here: heads start at random."""
 TORCHVISION_WEIGHTS = ("IMAGENET1K_V1", "IMAGENET1K_V2")
 
 
@@ -26,7 +26,7 @@ def load_weights(
     Args:
         weights: `random`, a name of torchvision's (from its cache, or downloaded), or a .safetensors file in
             torchvision's key names.
-        random_stages: stages that the file may lack; they keep their random weights.
+        random_stages: stages, or other parts of the trunk, that the file may lack; they keep their random weights.
 
     Returns:
         One sentence for the report on where the weights come from.
@@ -40,7 +40,8 @@ def load_weights(
         state = _torchvision_state(architecture, weights)
     else:
         state = _file_state(Path(weights))
-    state = {key: value for key, value in state.items() if not key.startswith(HEAD_PREFIXES)}
+    passed_over = (network.imagenet_head, *HEAD_PREFIXES)
+    state = {key: value for key, value in state.items() if not key.startswith(passed_over)}
     _check_fit(network, state, weights, random_stages)
     network.load_state_dict(state, strict=False)
     stays_random = f"; {', '.join(random_stages)} and the heads start at random" if random_stages else ""
