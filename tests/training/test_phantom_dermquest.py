@@ -134,6 +134,7 @@ def test_csv_round_trip_keeps_several_labels(tmp_path):
     manifest.write_csv(tmp_path / "dermquest.csv")
     assert ";" in (tmp_path / "dermquest.csv").read_text()
     again = read_manifest_csv(tmp_path / "dermquest.csv")
+    assert again.synthetic
     assert again.table["lesions"].tolist() == manifest.table["lesions"].tolist()
     assert again.table["location"].tolist() == manifest.table["location"].tolist()
 
