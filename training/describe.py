@@ -27,8 +27,13 @@ def describe(recipe: Recipe) -> str:
     for index, group in enumerate(layer_groups(network, recipe.layer_groups)):
         count = sum(parameter.numel() for parameter in group.parameters(network))
         if count:
-            scales = [1.0 if group.name == HEADS else phase.lr_scale[index] for phase in recipe.phases]
-            shares = ("frozen" if scale == 0 else f"{scale:g}" for scale in scales)
+            if group.name == HEADS:
+                shares = [" and ".join(f"{scale:g}" for scale in dict.fromkeys(recipe.head_lr_scale))] * len(
+                    recipe.phases
+                )
+            else:
+                scales = [phase.lr_scale[index] for phase in recipe.phases]
+                shares = ["frozen" if scale == 0 else f"{scale:g}" for scale in scales]
             rows.append((group.name, _span(group.modules), f"{count:,}", *shares))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines += [
@@ -38,9 +43,14 @@ def describe(recipe: Recipe) -> str:
     for number, phase in enumerate(recipe.phases, 1):
         lengths = [phase.cycle_len * phase.cycle_mult**cycle for cycle in range(phase.cycles)]
         ends = f", ends when nothing has improved for {phase.patience} epochs" if phase.patience else ""
-        lines.append(
-            f"  phase {number}, {phase.name}: cosine cycles of {', '.join(map(str, lengths))} epochs{ends}"
-        )
+        if phase.schedule == "plateau":
+            how = (
+                f"{phase.epochs} epochs, the rate times {phase.plateau_factor:g} after more than "
+                f"{phase.plateau_epochs} without a lower training loss"
+            )
+        else:
+            how = f"cosine cycles of {', '.join(map(str, lengths))} epochs"
+        lines.append(f"  phase {number}, {phase.name}: {how}{ends}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tyro
@@ -34,6 +34,8 @@ class EvaluateCommand:
     part: Part = "auto"
     """`validation`: the photos that the model's run held out; `test`: rows whose split is test; `all`: every row.
     `auto` is `validation` on the data that the model was trained on, else `all`."""
+    crops: Literal[1, 10] = 1
+    """10: the mean over four corners, the centre and their mirror images, for a run's folder (Liao & Luo 2017)."""
     json: bool = False
     """Print one JSON object instead of lines."""
     cache: Path = Path("data/cache")
@@ -41,14 +43,20 @@ class EvaluateCommand:
 
 
 def evaluate_model(
-    model: Path, data: str, part: Part = "auto", *, cache: Path = Path("data/cache"), progress: bool = True
+    model: Path,
+    data: str,
+    part: Part = "auto",
+    *,
+    crops: Literal[1, 10] = 1,
+    cache: Path = Path("data/cache"),
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Metrics with intervals of a model on a data set (`summarise`), with what was scored.
 
     Raises:
         UserError: the model or the data cannot be used, or their labels do not agree.
     """
-    card, predict = open_model(model)
+    card, predict = open_model(model, crops)
     manifest = load_manifest(data)
     rows, part = rows_of_part(card, manifest, part)
     held = with_labels_of(card, manifest).subset(rows)
@@ -71,13 +79,15 @@ def evaluate_model(
     )
     report_left_out(photos.left_out)
     source = {"model": str(model), "data": data, "part": part, "fingerprint": manifest.fingerprint()}
-    return source | {"left_out": len(photos.left_out)} | summary
+    return source | {"crops": crops, "left_out": len(photos.left_out)} | summary
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; see `EvaluateCommand`."""
     command = tyro.cli(EvaluateCommand, args=arguments, prog="python -m training.evaluate")
-    result = evaluate_model(command.model, command.data, command.part, cache=command.cache)
+    result = evaluate_model(
+        command.model, command.data, command.part, crops=command.crops, cache=command.cache
+    )
     if command.json:
         print(json.dumps(result, indent=2))
         return 0

@@ -16,7 +16,12 @@ from training.data.splits import hold_out
 from training.engine import Arithmetic
 from training.errors import RecipeError
 from training.models.card import Preprocessing
-from training.models.losses import Criterion, balanced_label_weights, prior_logits
+from training.models.losses import (
+    Criterion,
+    balanced_label_weights,
+    location_prior_logits,
+    prior_logits,
+)
 from training.models.networks import LesionNetwork, build_network
 from training.models.param_groups import LayerGroup, layer_groups
 from training.models.weights import load_weights
@@ -100,6 +105,9 @@ def prepare(
     with torch.no_grad():
         shares = torch.from_numpy(draw_shares(training.lesion_targets, recipe.resample)).float()
         network.lesion_head.bias.copy_(prior_logits(targets, recipe.loss, weights, shares))
+        if network.location_head is not None:
+            sites = torch.from_numpy(training.location_targets)
+            network.location_head.bias.copy_(location_prior_logits(sites, len(manifest.location_labels)))
     network.to(arithmetic.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Experiment(
         recipe,

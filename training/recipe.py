@@ -19,11 +19,13 @@ RECIPES_DIR = Path(__file__).parent / "recipes"
 Loss = Literal["binary-cross-entropy", "cross-entropy"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 LayerGroups = Literal["thirds", "fastai"]
+Schedule = Literal["warm-restarts", "plateau"]
+Keep = Literal["best", "last"]
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one set of layer groups under cosine annealing with warm restarts."""
+    """A stretch of training with one set of layer groups and one kind of schedule."""
 
     name: str = "whole network"
     """Shown in plots and progress bars."""
@@ -38,6 +40,13 @@ class Phase:
     """Each cycle is this many times as long as the one before."""
     patience: int = 0
     """End the phase at a cycle's end when validation has not improved for this many epochs; 0 never."""
+    schedule: Schedule = "warm-restarts"
+    """`warm-restarts`: cosine annealing in cycles. `plateau`: one rate, lowered whenever the training loss stays
+    where it is; the phase's length is still given by its cycles."""
+    plateau_epochs: int = 5
+    """Lower the rate after more epochs in a row than this without a lower training loss."""
+    plateau_factor: float = 0.1
+    """Times which the rate is then taken."""
 
     def __post_init__(self) -> None:
         for name in ("cycles", "cycle_len", "cycle_mult"):
@@ -47,6 +56,11 @@ class Phase:
                 )
         if min(self.lr_scale) < 0 or self.patience < 0:
             raise RecipeError(f"phase '{self.name}': lr_scale and patience must not be negative.")
+        if self.plateau_epochs < 0 or not 0 < self.plateau_factor < 1:
+            raise RecipeError(
+                f"phase '{self.name}': plateau_epochs is {self.plateau_epochs} (valid: 0 or more) and "
+                f"plateau_factor {self.plateau_factor} (valid: between 0 and 1)."
+            )
 
     @property
     def epochs(self) -> int:
@@ -67,12 +81,21 @@ class Augmentation:
     """Largest change of all channels, as a share."""
     colour: float = 0.05
     """Largest change of each channel on its own, as a share: white balance."""
+    shorter_side: tuple[int, int] = (0, 0)
+    """Scale jitter in place of min_area and max_stretch: the photo's shorter side is scaled to a length drawn from
+    this range, in pixels, and a square of the training size is cut from it (Simonyan & Zisserman 2014, Sec.
+    3.1)."""
 
     def __post_init__(self) -> None:
         if not 0 < self.min_area <= 1 or self.max_stretch < 1:
             raise RecipeError(
                 f"augmentation: min_area is {self.min_area} (valid: above 0, up to 1) and max_stretch "
                 f"{self.max_stretch} (valid: 1 or more)."
+            )
+        low, high = self.shorter_side
+        if not 0 <= low <= high:
+            raise RecipeError(
+                f"augmentation: shorter_side is {low} to {high}; give the smaller length first."
             )
 
 
@@ -113,6 +136,8 @@ class Recipe:
     """The base rate; 0 chooses it by the LR range test."""
     range_test_steps: int = 100
     """Length of the LR range test, in steps."""
+    head_lr_scale: tuple[float, float] = (1.0, 1.0)
+    """Of the heads' weights and of their biases, times the base learning rate; 10 and 20 in Liao & Luo 2017."""
     momentum: float = 0.9
     weight_decay: float = 1e-4
     augmentation: Augmentation = Augmentation()
@@ -121,6 +146,9 @@ class Recipe:
     fold: int = 0
     """Which of the round(1 / validation_share) folds is held out."""
     seed: int = 0
+    keep: Keep = "best"
+    """Whose weights are kept: those of the epoch that the held-out photos like `best`, or those of the `last`,
+    which were chosen without a look at them."""
     precision: Precision = "auto"
     """`auto`: bf16 mixed precision on CUDA, fp32 on the CPU. `bf16` is faster on CPUs that have it; `fp16`, with
     loss scaling, is for older GPUs."""
@@ -141,6 +169,21 @@ class Recipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}; valid is from 0 (not at all) to 1.")
         if not 0 < self.crop_fraction <= 1:
             raise RecipeError(f"crop_fraction is {self.crop_fraction}; valid is above 0, up to 1.")
+        smallest = self.augmentation.shorter_side[0]
+        if smallest and smallest < (self.train_size or self.input_size):
+            raise RecipeError(
+                f"augmentation: shorter_side starts at {smallest} pixels, and the network trains on squares of "
+                f"{self.train_size or self.input_size}; start at that, or above."
+            )
+        if min(self.head_lr_scale) <= 0:
+            raise RecipeError(
+                f"head_lr_scale is {self.head_lr_scale}; the heads always train: above 0 is valid."
+            )
+        if self.keep == "last" and any(phase.patience for phase in self.phases):
+            raise RecipeError(
+                "keep is 'last' and a phase has a patience, which asks the held-out photos when to end; take "
+                "keep 'best', or patience 0."
+            )
         if self.learning_rate < 0 or self.weight_decay < 0 or not 0 <= self.momentum < 1:
             raise RecipeError("learning_rate and weight_decay must not be negative; momentum lies in [0, 1).")
 
@@ -151,7 +194,7 @@ class Recipe:
     @property
     def decode_min_side(self) -> int:
         """The shorter side, in pixels, that photos keep or exceed, so that a random crop still fills the input."""
-        return round(1.25 * self.input_size / self.crop_fraction)
+        return max(round(1.25 * self.input_size / self.crop_fraction), self.augmentation.shorter_side[1])
 
 
 def recipe_names() -> list[str]:

@@ -3,11 +3,15 @@
     warm_restarts(step=250, cycle_steps=100, cycle_mult=2, max_lr=0.1)
 
 Sources: Loshchilov & Hutter 2017 (SGDR), Eq. 5; Smith 2017 for the LR range test. Eq. 1 of Mishra et al. 2019
-as printed puts the rate inside the bracket and so does not anneal to near zero; the cited SGDR is meant.
+as printed puts the rate inside the bracket and so does not anneal to near zero; the cited SGDR is meant. Liao &
+Luo 2017 divide the rate by 10 when the error plateaus.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+PLATEAU_THRESHOLD = 1e-4
 
 
 class CyclePosition(NamedTuple):
@@ -40,6 +44,23 @@ def warm_restarts(
     """
     _, position, length = cycle_position(step, cycle_steps, cycle_mult)
     return min_lr + 0.5 * (max_lr - min_lr) * (1 + math.cos(math.pi * position / length))
+
+
+def plateau(losses: Sequence[float], *, max_lr: float, patience: int, factor: float) -> float:
+    """The rate after epochs of these training losses: `max_lr`, times `factor` for every plateau among them.
+
+    A plateau: more than `patience` epochs in a row did not bring the loss to less than 1 - 1e-4 of its lowest; the
+    counting then begins anew. The rule, and its threshold, of torch's ReduceLROnPlateau.
+    """
+    lowest, stale, rate = math.inf, 0, max_lr
+    for loss in losses:
+        if loss < lowest * (1 - PLATEAU_THRESHOLD):
+            lowest, stale = loss, 0
+        else:
+            stale += 1
+        if stale > patience:
+            rate, stale = rate * factor, 0
+    return rate
 
 
 def range_sweep(step: int, n_steps: int, *, min_lr: float = 1e-5, max_lr: float = 10.0) -> float:

@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from training.errors import CheckpointError, RecipeError
 from training.experiment import Experiment, prepare
 from training.finish import write_run
 from training.models.checkpoint import STATE_FILE
-from training.models.param_groups import freeze
+from training.models.param_groups import freeze, optimizer_groups
 from training.recipe import Phase, Recipe, from_dict
 from training.sources import FrozenTrunk, Source
 
@@ -166,16 +167,6 @@ class Trainer:
 
     def _run_epoch(self, phase: Phase, source: Source) -> None:
         progress, history = self.progress, self.progress.history
-        first_step = progress.phase_epoch * source.n_steps
-
-        def learning_rate(step: int) -> float:
-            return schedules.warm_restarts(
-                first_step + step,
-                phase.cycle_len * source.n_steps,
-                max_lr=progress.base_lr,
-                cycle_mult=phase.cycle_mult,
-            )
-
         self._train_mode(phase)
         assert self.optimizer is not None
         steps = train_steps(
@@ -183,7 +174,7 @@ class Trainer:
             source.batches(progress.epoch),
             self.optimizer,
             self.experiment.criterion,
-            learning_rate,
+            self._learning_rate(phase, source.n_steps),
             self.scaler,
             self.arithmetic,
         )
@@ -207,6 +198,26 @@ class Trainer:
         progress.epoch, progress.phase_epoch = progress.epoch + 1, progress.phase_epoch + 1
         self._record(phase, float(np.mean(losses)), scores)
 
+    def _learning_rate(self, phase: Phase, n_steps: int) -> Callable[[int], float]:
+        """The base rate of each step of the epoch that comes next, which has `n_steps`."""
+        progress = self.progress
+        if phase.schedule == "plateau":
+            first = len(progress.history["epochs"]) - progress.phase_epoch
+            rate = schedules.plateau(
+                [epoch["train_loss"] for epoch in progress.history["epochs"][first:]],
+                max_lr=progress.base_lr,
+                patience=phase.plateau_epochs,
+                factor=phase.plateau_factor,
+            )
+            return lambda step: rate
+        first_step = progress.phase_epoch * n_steps
+        return lambda step: schedules.warm_restarts(
+            first_step + step,
+            phase.cycle_len * n_steps,
+            max_lr=progress.base_lr,
+            cycle_mult=phase.cycle_mult,
+        )
+
     def _score(self, source: Source) -> Scores:
         return evaluate(
             source.forward, source.validation_batches(), self.experiment.criterion, self.arithmetic
@@ -215,7 +226,7 @@ class Trainer:
     def _record(self, phase: Phase, train_loss: float, scores: Scores) -> None:
         progress = self.progress
         name, value = scores.headline()
-        better = value > progress.best_value
+        better = value > progress.best_value or self.recipe.keep == "last"
         if better:
             progress.best_value, progress.best_epoch = value, progress.epoch
             self.best_weights = {
@@ -233,7 +244,8 @@ class Trainer:
         )
         self._say(
             f"epoch {progress.epoch:>3}/{self.recipe.epochs} {phase.name:<14} loss {train_loss:.3f}  "
-            f"validation {scores.loss:.3f}  {name} {value:.3f}{'  best' if better else ''}"
+            f"validation {scores.loss:.3f}  {name} {value:.3f}"
+            f"{'  best' if better and self.recipe.keep == 'best' else ''}"
         )
 
     def _settled(self, phase: Phase) -> bool:
@@ -268,12 +280,9 @@ class Trainer:
         return result
 
     def _optimizer(self, phase: Phase) -> torch.optim.Optimizer:
-        scales = (*phase.lr_scale, 1.0)
-        groups = [
-            {"params": group.parameters(self.network), "lr_scale": scale}
-            for group, scale in zip(self.experiment.groups, scales, strict=True)
-            if scale > 0 and group.modules
-        ]
+        groups = optimizer_groups(
+            self.network, self.experiment.groups, phase.lr_scale, self.recipe.head_lr_scale
+        )
         return torch.optim.SGD(
             groups, lr=0.0, momentum=self.recipe.momentum, weight_decay=self.recipe.weight_decay
         )

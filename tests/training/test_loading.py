@@ -136,7 +136,7 @@ def test_left_out_photos_are_in_no_batch_and_targets_follow_the_rows(manifest, t
 @settings(max_examples=60, deadline=None)
 def test_crops_lie_within_the_photo_and_keep_to_their_limits(height, width, seed):
     limits = Augmentation(min_area=0.4, max_stretch=1.3)
-    params = draw_params(np.random.default_rng(seed), height, width, limits)
+    params = draw_params(np.random.default_rng(seed), height, width, limits, 32)
     assert 0 <= params.top <= params.top + params.height <= height
     assert 0 <= params.left <= params.left + params.width <= width
     assert params.height > 0 < params.width

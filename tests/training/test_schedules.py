@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from training.schedules import cycle_position, range_sweep, warm_restarts
+from training.schedules import cycle_position, plateau, range_sweep, warm_restarts
 
 
 @pytest.mark.parametrize("cycle_mult", [1, 2, 3])
@@ -39,3 +39,17 @@ def test_range_sweep_is_exponential_between_its_ends():
     assert rates[-1] == pytest.approx(1.0)
     ratios = [math.log(b / a) for a, b in itertools.pairwise(rates)]
     assert max(ratios) - min(ratios) < 1e-9
+
+
+@pytest.mark.parametrize("patience", [0, 1, 4])
+def test_plateau_agrees_with_torch(patience):
+    """On a loss that falls, stalls, falls again, wavers by less than the threshold, and stalls."""
+    losses = [3.0, 2.0, 2.1, 2.05, 2.0, 1.0, 1.0, 0.99995, 1.2, 0.9, *[0.9] * 12]
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=patience, eps=0)
+    for n_epochs in range(len(losses) + 1):
+        ours = plateau(losses[:n_epochs], max_lr=0.5, patience=patience, factor=0.1)
+        assert ours == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        if n_epochs < len(losses):
+            theirs.step(losses[n_epochs])
+    assert ours < 0.5

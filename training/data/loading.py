@@ -65,7 +65,7 @@ class TrainingPhotos(Dataset[Batch]):
         image_rgb = self.samples.photos[self.samples.rows[index]]
         rng = np.random.default_rng([self.seed, PHOTO_STREAM, epoch, index])
         height, width, _ = image_rgb.shape
-        params = draw_params(rng, height, width, self.augmentation)
+        params = draw_params(rng, height, width, self.augmentation, self.size)
         image = augment(_tensor(image_rgb).permute(2, 0, 1), params, self.size)
         return (image - self.mean) / self.std, *_targets(self.samples, index)
 

@@ -77,6 +77,25 @@ def hold_out(
     return train, validation
 
 
+def about(manifest: Manifest, n_photos: int | None) -> Manifest:
+    """About so many of the photos, whole groups each, labels in proportion; all of them if None, or if there are
+    fewer than twice as many."""
+    n_folds = 1 if n_photos is None else len(manifest) // n_photos
+    return manifest if n_folds < 2 else manifest.subset(k_folds(manifest, n_folds, seed=0)[0])
+
+
+def check_no_fixed_split(manifest: Manifest) -> None:
+    """For experiments that make their own folds.
+
+    Raises:
+        DataError: the manifest fixes a split.
+    """
+    if (manifest.table["split"] != "").any():
+        raise DataError(
+            f"{manifest.name} fixes a split, and this experiment makes its own folds; clear the column 'split'."
+        )
+
+
 def _rarest_lesion(manifest: Manifest) -> np.ndarray:
     """(N,) int64: each photo's rarest label, by which it is stratified."""
     targets = manifest.lesion_targets()

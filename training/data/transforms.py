@@ -1,11 +1,12 @@
 """Random changes to a training photo: parameters drawn first, then applied by a pure function.
 
-params = draw_params(rng, height, width, augmentation)
+params = draw_params(rng, height, width, augmentation, size=224)
 image = augment(image_chw, params, size=224)
 """
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,14 +31,16 @@ class AugmentationParams:
 
 
 def draw_params(
-    rng: np.random.Generator, height: int, width: int, augmentation: Augmentation
+    rng: np.random.Generator, height: int, width: int, augmentation: Augmentation, size: int
 ) -> AugmentationParams:
-    """Draw the changes for a photo of `height` x `width` pixels.
+    """Draw the changes for a photo of `height` x `width` pixels that becomes a square of `size` pixels.
 
     The crop takes a share of the photo's area drawn uniformly from [min_area, 1], with a ratio of sides drawn
-    log-uniformly (Szegedy et al. 2015); where none fits in ten tries, the largest central square.
+    log-uniformly (Szegedy et al. 2015); where none fits in ten tries, the largest central square. With scale
+    jitter it is the square that becomes `size` pixels when the photo's shorter side becomes the length drawn.
     """
-    top, left, crop_h, crop_w = _draw_crop(rng, height, width, augmentation)
+    draw = _draw_crop if augmentation.shorter_side == (0, 0) else partial(_draw_square, size=size)
+    top, left, crop_h, crop_w = draw(rng, height, width, augmentation)
     flips = rng.random(2) < 0.5
     common = rng.uniform(-augmentation.brightness, augmentation.brightness)
     single = rng.uniform(-augmentation.colour, augmentation.colour, 3)
@@ -77,3 +80,12 @@ def _draw_crop(
             return int(top), int(left), crop_h, crop_w
     side = min(height, width)
     return (height - side) // 2, (width - side) // 2, side, side
+
+
+def _draw_square(
+    rng: np.random.Generator, height: int, width: int, augmentation: Augmentation, size: int
+) -> tuple[int, int, int, int]:
+    low, high = augmentation.shorter_side
+    side = max(1, round(min(height, width) * size / int(rng.integers(low, high + 1))))
+    top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+    return int(top), int(left), side, side

@@ -23,14 +23,34 @@ Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]
 """(1, H, W, 3) uint8 RGB to (1, P) lesion and (1, Q) location scores, the latter None for one head."""
 
 
-def open_model(model: Path) -> tuple[ModelCard, Predict]:
+def open_model(model: Path, crops: Literal[1, 10] = 1) -> tuple[ModelCard, Predict]:
     """A run's folder or an exported model.onnx: its card, and its scores (a run's are logits).
+
+    Args:
+        crops: 10 scores a run by ten-crop testing; its scores are then mean probabilities.
 
     Raises:
         CheckpointError: the folder is not that of a finished run.
-        ModelFileError: the file is not there, or is not a model of ours.
+        ModelFileError: the file is not there, or is not a model of ours; or ten crops were asked of one.
     """
-    return _open_onnx(model) if model.suffix == ".onnx" else _open_checkpoint(model)
+    if model.suffix != ".onnx":
+        return _open_checkpoint(model) if crops == 1 else _open_ten_crops(model)
+    if crops != 1:
+        raise ModelFileError(f"{model} sees one crop of a photo; ten-crop testing needs the run's folder.")
+    return _open_onnx(model)
+
+
+def _open_ten_crops(folder: Path) -> tuple[ModelCard, Predict]:
+    from training.engine import Arithmetic
+    from training.evaluation.ten_crop import score_ten_crops
+    from training.models.checkpoint import load_checkpoint
+
+    checkpoint, arithmetic = load_checkpoint(folder), Arithmetic.choose("cpu")
+
+    def predict(images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        return score_ten_crops(checkpoint.network, checkpoint.card, list(images), arithmetic, progress=False)
+
+    return checkpoint.card, predict
 
 
 def _open_checkpoint(folder: Path) -> tuple[ModelCard, Predict]:

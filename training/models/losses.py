@@ -80,6 +80,12 @@ def prior_logits(
     return torch.logit(share) if lesion_loss == "binary-cross-entropy" else share.log()
 
 
+def location_prior_logits(targets: torch.Tensor, n_locations: int) -> torch.Tensor:
+    """The location head's bias before training: (N,) int64 targets, `MISSING` where unknown, to (Q,)."""
+    counts = torch.bincount(targets[targets != MISSING], minlength=n_locations).float()
+    return (counts / counts.sum().clamp(min=1)).clamp(1e-3, 1 - 1e-3).log()
+
+
 def balanced_label_weights(targets: torch.Tensor, power: float) -> torch.Tensor | None:
     """(N, P) 0/1 targets to (P,) weights, proportional to label frequency ** -power; 1 on a photo's average.
 

@@ -7,6 +7,7 @@ last third at 1. Where the thirds are cut is data, made here from the network's 
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -58,6 +59,31 @@ def layer_groups(network: LesionNetwork, cut: str = "thirds") -> tuple[LayerGrou
         raise RecipeError(f"layer_groups is '{cut}'; valid are 'thirds' and 'fastai'.")
     heads = ("lesion_head",) if network.location_head is None else ("lesion_head", "location_head")
     return (*(LayerGroup(*part) for part in zip(TRUNK_GROUPS, parts, strict=True)), LayerGroup(HEADS, heads))
+
+
+def optimizer_groups(
+    network: LesionNetwork,
+    groups: tuple[LayerGroup, ...],
+    lr_scale: tuple[float, float, float],
+    head_lr_scale: tuple[float, float] = (1.0, 1.0),
+) -> list[dict[str, Any]]:
+    """What an optimiser of torch takes: the groups that train, each with its `name` and its `lr_scale`.
+
+    Args:
+        lr_scale: of the early, middle and late group.
+        head_lr_scale: of the heads' weights (`heads.weight`) and of their biases (`heads.bias`).
+    """
+    *trunk, heads = groups
+    made = [
+        {"name": group.name, "params": group.parameters(network), "lr_scale": scale}
+        for group, scale in zip(trunk, lr_scale, strict=True)
+        if scale > 0 and group.modules
+    ]
+    linear = [network.get_submodule(name) for name in heads.modules]
+    for kind, scale in zip(("weight", "bias"), head_lr_scale, strict=True):
+        parameters = [getattr(layer, kind) for layer in linear]
+        made.append({"name": f"{heads.name}.{kind}", "params": parameters, "lr_scale": scale})
+    return made
 
 
 def freeze(network: LesionNetwork, groups: tuple[LayerGroup, ...], lr_scale: tuple[float, ...]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from training.data.datasets.phantom import TABLE_1_COUNTS, write_phantom
 from training.data.datasets.registry import load_manifest
 from training.data.manifest import Manifest
-from training.data.splits import hold_out, k_folds
+from training.data.splits import about, check_no_fixed_split, hold_out
 from training.errors import DataError
 from training.recipe import Phase, Recipe, load_recipe
 from training.reproduction.arms import Plan
@@ -216,10 +216,7 @@ def take_photos(data: str, scale: Scale, out: Path) -> tuple[Manifest, int]:
         n_photos = total if scale.most_photos is None else min(total, scale.most_photos)
         return write_phantom(out / "data" / "phantom", n_photos=n_photos), n_photos
     manifest = load_manifest(data)
-    n_folds = 1 if scale.most_photos is None else len(manifest) // scale.most_photos
-    if n_folds < 2:
-        return manifest, len(manifest)
-    return manifest.subset(k_folds(manifest, n_folds, seed=0)[0]), len(manifest)
+    return about(manifest, scale.most_photos), len(manifest)
 
 
 def _check(manifest: Manifest) -> None:
@@ -228,10 +225,7 @@ def _check(manifest: Manifest) -> None:
             f"{manifest.name} has photos with several lesions, and the paper's have one each; name the most "
             "important lesion of each photo alone."
         )
-    if (manifest.table["split"] != "").any():
-        raise DataError(
-            f"{manifest.name} fixes a split, and this experiment makes its own folds; clear the column 'split'."
-        )
+    check_no_fixed_split(manifest)
     lesions = manifest.table["lesions"].map(lambda own: own[0])
     for label in manifest.lesion_labels:
         n_groups = manifest.table["group"][lesions == label].nunique()
