@@ -38,7 +38,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     file = folder / RESULTS_FILE if folder.is_dir() else folder
     try:
         results: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        results["about"]["paper"]
+        ROWS[results["about"]["paper"]]
     except FileNotFoundError:
         raise UserError(
             f"{file} is not there; name the folder of a finished python -m training.reproduce."
@@ -51,7 +51,12 @@ def read_results(folder: Path) -> dict[str, Any]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """The findings of Mishra et al. 2019 here, one a row, in Markdown."""
+    """What the paper's claims came to here, one a row, in Markdown."""
+    return _markdown(ROWS[results["about"]["paper"]](results))
+
+
+def mishra2019(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of Mishra et al. 2019: its tables and figures, and the recipe taken apart."""
     rows = [("the paper", "here")]
     depths = results["table_2"]
     if depths["rows"]:
@@ -91,6 +96,52 @@ def table(results: dict[str, Any]) -> str:
             rows.append(("the recipe", value))
         else:
             rows.append((parts["words"][row["arm"]], f"{value}, less the recipe's {_points(change)}"))
+    return rows
+
+
+def liao2017(results: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of Liao & Luo 2017: both mAPs, their differences, the sites' accuracy, gain against correlation."""
+    found = results["table_1"]
+    rows = [("the paper", "here")]
+    for arm in found["arms"]:
+        theirs = found["paper"]["map_class"].get(arm)
+        name = found["words"][arm] + ("" if theirs is None else f": mAP-class {theirs:.3f}")
+        own = found["map_class"][arm]
+        rows.append(
+            (
+                name,
+                f"mAP-class {own['value']:.3f} ({own['low']:.3f} to {own['high']:.3f}), mAP-image "
+                f"{found['map_image'][arm]['value']:.3f}",
+            )
+        )
+    for row in found["differences"]:
+        told = "told from noise" if row["map_class"]["clear"] else "not told from noise"
+        rows.append((row["words"], f"mAP-class {_points(row['map_class'])}; {told}"))
+    sites = results["figure_3"]
+    for row in sites["differences"] if sites else ():
+        told = "told from noise" if row["top_1"]["clear"] else "not told from noise"
+        rows.append((f"Fig. 3, top-1 body site: {row['words']}", f"{_points(row['top_1'])}; {told}"))
+    gains = results["gains"]
+    correlation = gains["rank_correlation"]["highest"] if gains else None
+    if correlation:
+        rows.append(
+            (
+                "lesions that go with a body site gain more",
+                f"rank correlation {correlation['value']:+.2f} ({correlation['low']:+.2f} to "
+                f"{correlation['high']:+.2f}) over {len(gains['rows'])} lesions",
+            )
+        )
+    if results["coupling"]:
+        change = results["coupling"]["change"]
+        rows.append(("MTL's gain, strongest coupling less weakest", f"mAP-class {_points(change)}"))
+    rows.append(("does the body site help to name the lesion?", results["verdict"]["word"]))
+    return rows
+
+
+ROWS = {"Mishra et al. 2019": mishra2019, "Liao & Luo 2017": liao2017}
+
+
+def _markdown(rows: list[tuple[str, str]]) -> str:
     lines = [f"| {left} | {right} |" for left, right in rows]
     return "\n".join([lines[0], "|---|---|", *lines[1:]])
 

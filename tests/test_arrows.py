@@ -26,6 +26,8 @@ TORCH_FREE = [
     "training.data.photo",
     "training.data.splits",
     "training.label_map",
+    "training.reproduction.folds",
+    "training.reproduction.imbalance",
     "training.evaluation.calibration",
     "training.evaluation.curves",
     "training.evaluation.confusions",

@@ -76,3 +76,39 @@ def test_what_is_no_reproduction_gets_one_sentence(tmp_path):
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(UserError, match=r"is not what .* wrote"):
         main([str(tmp_path)])
+
+
+def clear(value, low, high, told):
+    return measured(value, low, high) | {"clear": told}
+
+
+def test_the_second_papers_rows_have_both_maps_and_every_difference(tmp_path, capsys):
+    maps = {"lesion": measured(0.5, 0.4, 0.6), "mtl": measured(0.55, 0.45, 0.65)}
+    results = {
+        "about": RESULTS["about"] | {"paper": "Liao & Luo 2017"},
+        "table_1": {
+            "arms": ["lesion", "mtl"],
+            "words": {"lesion": "ResNet", "mtl": "MTL"},
+            "map_class": maps,
+            "map_image": maps,
+            "paper": {"map_class": {"lesion": 0.726, "mtl": 0.757}},
+            "differences": [{"words": "MTL less ResNet", "map_class": clear(0.05, 0.01, 0.09, True)}],
+        },
+        "figure_3": {"differences": [{"words": "MTL less site", "top_1": clear(0.01, -0.02, 0.04, False)}]},
+        "gains": {"rows": [{}, {}, {}], "rank_correlation": {"highest": measured(0.5, -0.5, 1.0)}},
+        "coupling": {"change": measured(0.03, 0.01, 0.05)},
+        "verdict": {"word": "holds"},
+    }
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    main([str(tmp_path), "--out", str(tmp_path / "kept.json")])
+    printed = capsys.readouterr().out
+    for row in (
+        "| ResNet: mAP-class 0.726 | mAP-class 0.500 (0.400 to 0.600), mAP-image 0.500 |",
+        "| MTL less ResNet | mAP-class +5.0 points (+1.0 to +9.0); told from noise |",
+        "| Fig. 3, top-1 body site: MTL less site | +1.0 points (-2.0 to +4.0); not told from noise |",
+        "rank correlation +0.50 (-0.50 to +1.00) over 3 lesions",
+        "| MTL's gain, strongest coupling less weakest | mAP-class +3.0 points (+1.0 to +5.0) |",
+        "| does the body site help to name the lesion? | holds |",
+    ):
+        assert row in printed
+    assert json.loads((tmp_path / "kept.json").read_text()) == results
