@@ -43,30 +43,36 @@ def top_k_accuracy(scores: np.ndarray, actual: np.ndarray, k: int) -> float:
     return float(((scores >= own).sum(1) <= k).mean())
 
 
-def average_precision(scores: np.ndarray, targets: np.ndarray) -> float:
-    """(N,) scores and 0/1 targets to the sum of precision times the gain in recall; NaN without a positive.
+def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The sum of precision times the gain in recall, of rankings along the first axis.
 
-    Tied scores share one cut-off.
+    Args:
+        scores: (N, ...) float; tied scores share one cut-off.
+        targets: (N, ...) of 0 and 1.
+
+    Returns:
+        (...) float64, a number for one ranking; NaN where there is no positive.
     """
-    n_positive = targets.sum()
-    if n_positive == 0:
-        return float("nan")
-    order = np.argsort(-scores, kind="stable")
-    hits = np.cumsum(targets[order])
-    ends = np.append(np.diff(scores[order]) != 0, True)
-    hits, ranks = hits[ends], np.flatnonzero(ends) + 1
-    gains = np.diff(np.concatenate(([0], hits))) / n_positive
-    return float((hits / ranks * gains).sum())
+    order = np.argsort(-scores, axis=0, kind="stable")
+    ranked, hit = np.take_along_axis(scores, order, 0), np.take_along_axis(targets, order, 0)
+    hits = np.cumsum(hit, axis=0, dtype=np.float64)
+    places = np.broadcast_to(np.arange(len(scores)).reshape(-1, *[1] * (scores.ndim - 1)), scores.shape)
+    last_of_tie = np.where(np.diff(ranked, axis=0, append=np.nan) != 0, places, len(scores))
+    cut_off = np.minimum.accumulate(last_of_tie[::-1], axis=0)[::-1]
+    precision = np.take_along_axis(hits, cut_off, 0) / (cut_off + 1)
+    n_positive = hits[-1]
+    total = (precision * hit).sum(0)
+    return np.divide(total, n_positive, out=np.full(np.shape(total), np.nan), where=n_positive > 0)
 
 
 def map_class(scores: np.ndarray, targets: np.ndarray) -> float:
     """Liao & Luo 2017, Eq. 9: (N, P) scores and targets; the mean over labels of the photos' ranking."""
-    return float(np.nanmean([average_precision(scores[:, i], targets[:, i]) for i in range(scores.shape[1])]))
+    return float(np.nanmean(average_precision(scores, targets)))
 
 
 def map_image(scores: np.ndarray, targets: np.ndarray) -> float:
     """Liao & Luo 2017, Eq. 10: (N, P) scores and targets; the mean over photos of the labels' ranking."""
-    return float(np.nanmean([average_precision(row, own) for row, own in zip(scores, targets, strict=True)]))
+    return float(np.nanmean(average_precision(scores.T, targets.T)))
 
 
 def interval(

@@ -42,29 +42,18 @@ def average_precisions(scores: np.ndarray, targets: np.ndarray, fold: np.ndarray
 
     NaN where a fold shows no photo of the label.
     """
-    return np.array(
-        [
-            [
-                [
-                    metrics.average_precision(scores[rows, arm, label], targets[rows, label])
-                    for label in labels
-                ]
-                for rows in _rows_of(fold)
-            ]
-            for labels in [range(targets.shape[1])]
-            for arm in range(scores.shape[1])
-        ]
-    )
+    per_fold = []
+    for rows in _rows_of(fold):
+        own = np.broadcast_to(targets[rows, None], scores[rows].shape)
+        per_fold.append(metrics.average_precision(scores[rows], own))
+    return np.stack(per_fold, axis=1)
 
 
 def image_average_precisions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Each photo's own term of Eq. 10 of Liao & Luo 2017: (N, A, P) scores, (N, P) targets to (N, A) float64."""
-    return np.array(
-        [
-            [metrics.average_precision(row, own) for row in arms]
-            for arms, own in zip(scores, targets, strict=True)
-        ]
-    )
+    labels_first = np.moveaxis(scores, 2, 0)
+    own = np.broadcast_to(targets.T[:, :, None], labels_first.shape)
+    return metrics.average_precision(labels_first, own)
 
 
 def fold_means(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
