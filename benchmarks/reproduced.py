@@ -1,6 +1,7 @@
-"""What a reproduction found, in a few rows: the README's table, and the numbers that are kept beside it.
+"""What reproductions found, in a few rows: the README's table, and the numbers that are kept beside it.
 
     python -m benchmarks.reproduced reproduced/pad --out benchmarks/results/mishra2019-pad_ufes_20-small.json
+    python -m benchmarks.reproduced benchmarks/results/mishra2019-*.json        # a column a data set
 
 Nothing is typed in by hand: the rows are printed from the results.json that `training.reproduce` wrote.
 """
@@ -21,12 +22,12 @@ RESULTS_FILE = "results.json"
 
 @dataclass(frozen=True)
 class ReproducedCommand:
-    """Print a reproduction's findings as Markdown, and keep its numbers."""
+    """Print the findings of reproductions of one paper as Markdown, a column each, and keep one's numbers."""
 
-    folder: tyro.conf.Positional[Path]
-    """What training.reproduce wrote with --out, or a results file that was kept."""
+    folders: tyro.conf.Positional[tuple[Path, ...]]
+    """What training.reproduce wrote with --out, or results files that were kept."""
     out: Path | None = None
-    """Also keep every number in this file."""
+    """Also keep every number of the one reproduction named in this file."""
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -50,14 +51,26 @@ def read_results(folder: Path) -> dict[str, Any]:
     return results
 
 
-def table(results: dict[str, Any]) -> str:
-    """What the paper's claims came to here, one a row, in Markdown."""
-    return _markdown(ROWS[results["about"]["paper"]](results))
+def table(reproductions: list[dict[str, Any]]) -> str:
+    """What the paper's claims came to, one a row, a column a reproduction, in Markdown.
+
+    Raises:
+        UserError: they are of different papers.
+    """
+    papers = list(dict.fromkeys(results["about"]["paper"] for results in reproductions))
+    if len(papers) > 1:
+        raise UserError(f"these are of {' and '.join(papers)}; name reproductions of one paper.")
+    columns = [dict(ROWS[papers[0]](results)) for results in reproductions]
+    names = [results["about"]["data"]["name"] for results in reproductions]
+    claims = dict.fromkeys(claim for column in columns for claim in column)
+    rows = [["the paper", *names], ["---"] * (len(names) + 1)]
+    rows += [[claim, *(column.get(claim, "") for column in columns)] for claim in claims]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def mishra2019(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Of Mishra et al. 2019: its tables and figures, and the recipe taken apart."""
-    rows = [("the paper", "here")]
+    rows = []
     depths = results["table_2"]
     if depths["rows"]:
         low, high = (pick(row["accuracy"]["value"] for row in depths["rows"]) for pick in (min, max))
@@ -102,7 +115,7 @@ def mishra2019(results: dict[str, Any]) -> list[tuple[str, str]]:
 def liao2017(results: dict[str, Any]) -> list[tuple[str, str]]:
     """Of Liao & Luo 2017: both mAPs, their differences, the sites' accuracy, gain against correlation."""
     found = results["table_1"]
-    rows = [("the paper", "here")]
+    rows = []
     for arm in found["arms"]:
         theirs = found["paper"]["map_class"].get(arm)
         name = found["words"][arm] + ("" if theirs is None else f": mAP-class {theirs:.3f}")
@@ -141,11 +154,6 @@ def liao2017(results: dict[str, Any]) -> list[tuple[str, str]]:
 ROWS = {"Mishra et al. 2019": mishra2019, "Liao & Luo 2017": liao2017}
 
 
-def _markdown(rows: list[tuple[str, str]]) -> str:
-    lines = [f"| {left} | {right} |" for left, right in rows]
-    return "\n".join([lines[0], "|---|---|", *lines[1:]])
-
-
 def _points(change: dict[str, float]) -> str:
     return f"{100 * change['value']:+.1f} points ({100 * change['low']:+.1f} to {100 * change['high']:+.1f})"
 
@@ -153,17 +161,21 @@ def _points(change: dict[str, float]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """The command line; see `ReproducedCommand`."""
     command = tyro.cli(ReproducedCommand, args=arguments, prog="python -m benchmarks.reproduced")
-    results = read_results(command.folder)
-    about = results["about"]
-    print(
-        f"{about['paper']} on {about['data']['name']} ({about['data']['fingerprint']}): {about['data']['photos']} "
-        f"photos, scale {about['scale']}, {about['networks']} networks in "
-        f"{about['training_seconds'] / 60:.1f} minutes on {about['machine']['gpu'] or about['machine']['cpu']}, "
-        f"{about['machine']['date'][:10]}\n"
-    )
-    print(table(results))
+    if not command.folders or (command.out and len(command.folders) > 1):
+        raise UserError(
+            f"{len(command.folders)} reproductions were named; name one or more, and with --out just one."
+        )
+    reproductions = [read_results(folder) for folder in command.folders]
+    for about in (results["about"] for results in reproductions):
+        print(
+            f"{about['paper']} on {about['data']['name']} ({about['data']['fingerprint']}): "
+            f"{about['data']['photos']} photos, scale {about['scale']}, {about['networks']} networks in "
+            f"{about['training_seconds'] / 60:.1f} minutes on "
+            f"{about['machine']['gpu'] or about['machine']['cpu']}, {about['machine']['date'][:10]}"
+        )
+    print(f"\n{table(reproductions)}")
     if command.out:
-        write_text(command.out, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        write_text(command.out, json.dumps(reproductions[0], indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

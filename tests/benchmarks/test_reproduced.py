@@ -70,6 +70,26 @@ def test_rows_are_printed_and_numbers_kept(tmp_path, capsys):
     assert json.loads((tmp_path / "kept.json").read_text()) == RESULTS
 
 
+def test_several_reproductions_stand_side_by_side(tmp_path, capsys):
+    other = json.loads(json.dumps(RESULTS))
+    other["about"]["data"]["name"] = "other"
+    other["recipe_taken_apart"] = None
+    other["table_2"]["differ"] = False
+    for name, results in (("made", RESULTS), ("other", other)):
+        (tmp_path / name).write_text(json.dumps(results))
+    main([str(tmp_path / "made"), str(tmp_path / "other")])
+    shown = capsys.readouterr().out
+    assert "| the paper | made | other |" in shown
+    assert "they differ clearly | 40.0 to 55.0 %; they do not differ by more than noise |" in shown
+    assert "| the recipe | balanced accuracy 50.0 % |  |" in shown
+    with pytest.raises(UserError, match="with --out just one"):
+        main([str(tmp_path / "made"), str(tmp_path / "other"), "--out", str(tmp_path / "kept.json")])
+    other["about"]["paper"] = "Liao & Luo 2017"
+    (tmp_path / "other").write_text(json.dumps(other))
+    with pytest.raises(UserError, match="name reproductions of one paper"):
+        main([str(tmp_path / "made"), str(tmp_path / "other")])
+
+
 def test_what_is_no_reproduction_gets_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"results\.json is not there"):
         main([str(tmp_path)])
