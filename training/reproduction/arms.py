@@ -12,7 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from training.errors import DataError, UserError
 from training.finish import PREDICTIONS_FILE
 from training.models.card import ModelCard
 from training.models.checkpoint import CARD_FILE, HISTORY_FILE, STATE_FILE
-from training.recipe import Recipe
+from training.recipe import Recipe, from_dict
 from training.trainer import resume_run, start_run
 
 CLOCK_FILE = "clock.json"
@@ -143,13 +143,12 @@ def training_seconds(folder: Path) -> float:
 
 
 def _check_same(arm: Arm, place: Path) -> None:
-    """A finished run is taken as the arm's only if it is the arm's."""
+    """A finished run is taken only if it is the arm's; what an older run's recipe does not say has its default."""
     if not (place / CARD_FILE).is_file():
         return
     card = ModelCard.from_json((place / CARD_FILE).read_text(encoding="utf-8"))
-    recipe = json.loads(json.dumps(asdict(arm.recipe)))
     for name, found, asked in (
-        ("recipe", card.recipe, recipe),
+        ("recipe", from_dict(card.recipe), arm.recipe),
         ("data", card.data["fingerprint"], arm.manifest.fingerprint()),
     ):
         if found != asked:

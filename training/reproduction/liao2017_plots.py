@@ -175,7 +175,7 @@ def plot_gains(rows: list[dict[str, Any]]) -> bytes:
                     color=INK,
                 )
             axes.set_xlabel(title)
-            axes.margins(x=0.18)
+            axes.margins(x=0.3)
             axes.grid(color=GRID)
             axes.set_axisbelow(True)
         figure.axes[0].set_ylabel("average precision, MTL less ResNet")

@@ -169,6 +169,7 @@ def _table_1(manifest: Manifest, table: LesionTable, differences: list[dict[str,
     return {
         "arms": table.names,
         "words": {arm: ARMS.get(arm, "the ensemble of ResNet and MTL") for arm in table.names},
+        "short": {arm: pictures.ARM_NAMES[arm] for arm in table.names},
         "rows": rows,
         **maps,
         "chance": chance,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -328,6 +329,10 @@ def test_one_command_makes_the_report_and_goes_on_where_it_stopped(tiny, photos,
     assert "this one cannot be." in page
     assert 'src="http' not in page
     assert page.count("data:image/png;base64,") == 7
+    told = [row["map_class"]["clear"] for row in results["table_1"]["differences"]]
+    cells = re.findall(r'<td class="n">(yes|no)</td>', page)
+    assert cells == ["yes" if clear else "no" for clear in told]
+    assert "no" in cells
 
     run = tmp_path / "out/runs/mtl-fold0-seed0"
     first = score_run(Outcome(None, run))
@@ -337,8 +342,9 @@ def test_one_command_makes_the_report_and_goes_on_where_it_stopped(tiny, photos,
 
 
 @pytest.mark.slow
-def test_the_phantom_also_draws_the_curve_over_the_coupling(tiny, tmp_path):
-    """With the paper's 25 lesions and 23 sites, less those of fewer than 3 photos."""
+def test_the_phantom_also_draws_the_curve_over_the_coupling(tiny, tmp_path, monkeypatch):
+    """With the paper's 25 lesions and 23 sites, less those of fewer than 3 photos; two arms of five."""
+    monkeypatch.setattr(liao2017, "ARMS", {name: ARMS[name] for name in ("lesion", "mtl")})
     label_map = tmp_path / "map.toml"
     label_map.write_text("[lesions]\nmin_photos = 3\n[locations]\nmin_photos = 3\n")
     arguments = ["liao2017", "--data", "phantom", "--out", str(tmp_path / "out"), "--device", "cpu"]
@@ -346,6 +352,7 @@ def test_the_phantom_also_draws_the_curve_over_the_coupling(tiny, tmp_path):
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert [point["coupling"] for point in results["coupling"]["points"]] == [0, 1]
     assert results["about"]["data"]["synthetic"]
+    assert results["verdict"]["word"] == "open"
     assert len(results["dataset"]["photos_by_labels"]) > 1, "photos with several lesions"
     assert all(row["paper"] for row in results["table_1"]["rows"])
     page = (tmp_path / "out/report.html").read_text()
