@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import average_precision_score
 
-from training import reproduce
+from training import finish, reproduce
 from training.data.datasets.phantom_dermquest import LESIONS, LOCATIONS
 from training.data.manifest import Manifest, read_manifest_csv
 from training.data.splits import hold_out
@@ -266,7 +266,7 @@ def test_labels_are_refined_before_anything_is_trained(photos, tmp_path):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """The small scale on 32 pixels, two folds and one epoch, and ResNet-18 in AlexNet's place."""
+    """The small scale on 32 pixels, two folds and one epoch; ResNet-18 in AlexNet's place, no report for each run."""
 
     def recipe(name):
         tasks = ("lesion", "location") if name.endswith("-mtl") else ("lesion",)
@@ -285,6 +285,7 @@ def tiny(monkeypatch):
 
     monkeypatch.setattr(liao2017, "load_recipe", recipe)
     monkeypatch.setattr(liao2017, "N_FOLDS", 2)
+    monkeypatch.setattr(finish, "write_report", lambda *_: None)
     scale = replace(
         SCALES["small"], phantom_photos=60, couplings=(0.0, 1.0), coupling_photos=40, coupling_folds=1
     )
