@@ -266,7 +266,7 @@ def test_labels_are_refined_before_anything_is_trained(photos, tmp_path):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    """The small scale on 32 pixels, two folds and one epoch; ResNet-18 in AlexNet's place, no report for each run."""
+    """The small scale on 32 pixels, two folds, one epoch; ResNet-18 for AlexNet, no report for each run."""
 
     def recipe(name):
         tasks = ("lesion", "location") if name.endswith("-mtl") else ("lesion",)
