@@ -166,6 +166,8 @@ def main(arguments: list[str] | None = None) -> None:
             f"{len(command.folders)} reproductions were named; name one or more, and with --out just one."
         )
     reproductions = [read_results(folder) for folder in command.folders]
+    if command.out:
+        write_text(command.out, json.dumps(reproductions[0], indent=1, ensure_ascii=False) + "\n")
     for about in (results["about"] for results in reproductions):
         print(
             f"{about['paper']} on {about['data']['name']} ({about['data']['fingerprint']}): "
@@ -174,8 +176,6 @@ def main(arguments: list[str] | None = None) -> None:
             f"{about['machine']['gpu'] or about['machine']['cpu']}, {about['machine']['date'][:10]}"
         )
     print(f"\n{table(reproductions)}")
-    if command.out:
-        write_text(command.out, json.dumps(reproductions[0], indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

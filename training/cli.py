@@ -26,12 +26,17 @@ def run(main: Callable[[], int | None]) -> int:
         main: the command; returns its exit code, None meaning 0.
 
     Returns:
-        The exit code: `main`'s own, 2 after a `UserError` or an error of the file system, 130 after Ctrl-C.
+        The exit code: `main`'s own, 2 after a `UserError` or an error of the file system, 130 after Ctrl-C, 1 when
+        who was reading the output left.
     """
     try:
         return main() or EXIT_OK
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+    except BrokenPipeError:
+        # Who was reading has left (`| head`): no fault of the file system, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}; check the path, its permissions and the disk's "

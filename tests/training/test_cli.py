@@ -1,5 +1,8 @@
 """Files appear whole or not at all; errors are one sentence."""
 
+import subprocess
+import sys
+
 import pytest
 
 from training.cli import EXIT_INTERRUPTED, EXIT_USER_ERROR, run, whole_file, write_text
@@ -59,3 +62,14 @@ def test_what_a_user_can_cause_is_one_sentence(capsys, error, code, words):
 def test_a_bug_stays_a_bug():
     with pytest.raises(ZeroDivisionError):
         run(raiser(ZeroDivisionError()))
+
+
+def test_a_reader_who_leaves_is_no_error_of_the_disk():
+    script = "import sys; from training.cli import run; sys.exit(run(lambda: print('line\\n' * 100_000)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as writer:
+        writer.stdout.readline()
+        writer.stdout.close()
+        assert writer.stderr.read() == b""
+    assert writer.returncode == 1
