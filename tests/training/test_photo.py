@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -155,3 +157,14 @@ def test_read_photo_names_the_path(tmp_path):
         read_photo(tmp_path / "nowhere.jpg")
     with pytest.raises(PhotoError, match="is a folder"):
         read_photo(tmp_path)
+
+
+def test_threads_leave_warnings_as_they_were():
+    """Palette images with transparent bytes make Pillow warn while their pixels are loaded."""
+    palette = Image.fromarray(quadrants()).quantize(8)
+    data = encode(palette, transparency=bytes(8))
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        photos = list(pool.map(decode_photo, [data] * 100))
+    assert warnings.filters == before
+    assert all((photo.image_rgb == 255).all() for photo in photos)

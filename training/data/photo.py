@@ -9,6 +9,7 @@ EXIF orientation is honoured and all other metadata (position, device, time) is 
 
 import io
 import os
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,27 +93,55 @@ def decode_photo(data: bytes, *, name: str = "the photo", min_side: int | None =
         PhotoError: not a photo, truncated, too small, too large, or animated; the sentence says which.
     """
     # Pillow warns of odd metadata (a corrupt EXIF block, say); here the pixels count, and errors still raise.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with _open(data, name) as image:
-            stored_hw = (image.height, image.width)
-            notes = _notes(image, name, deep=_is_deep(image, data))
-            if min_side is not None:
-                image.draft(None, (min_side, min_side))
-            try:
-                image.load()
-                orientation = image.getexif().get(ORIENTATION_TAG, 1)
-            except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
-                raise PhotoError(
-                    f"{name} is damaged or cut short ({error}); copy it again or take the photo again."
-                ) from error
-            rgb = _to_rgb(image)
+    with _NO_WARNINGS, _open(data, name) as image:
+        stored_hw = (image.height, image.width)
+        notes = _notes(image, name, deep=_is_deep(image, data))
+        if min_side is not None:
+            image.draft(None, (min_side, min_side))
+        try:
+            image.load()
+            orientation = image.getexif().get(ORIENTATION_TAG, 1)
+        except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+            raise PhotoError(
+                f"{name} is damaged or cut short ({error}); copy it again or take the photo again."
+            ) from error
+        rgb = _to_rgb(image)
     if min_side is not None and (factor := min(rgb.size) // min_side) > 1:
         rgb = rgb.reduce(factor)
     if (method := UPRIGHT.get(orientation)) is not None:
         rgb = rgb.transpose(method)
     size_hw = stored_hw[::-1] if orientation in (5, 6, 7, 8) else stored_hw
     return Photo(np.array(rgb), size_hw, notes)
+
+
+class _NoWarnings:
+    """`warnings.catch_warnings` for threads that decode at once.
+
+    It swaps one list of the whole process, and each thread would put back another's. Here the first one in swaps
+    it, and the last one out puts it back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._caught.__exit__(None, None, None)
+
+
+_NO_WARNINGS = _NoWarnings()
 
 
 def _open(data: bytes, name: str) -> Image.Image:
