@@ -60,8 +60,9 @@ check: $(READY)  ## style, types and the import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A module at a time in each of up to four processes; pytest alone runs them one by one.
 unit: $(READY) browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 # A browser for the tests: the one that is there, or Debian's. Without one its tests skip; under CI they fail.
 browser:
