@@ -37,6 +37,9 @@ MAX_BATCH = 16
 MAX_BATCH_PIXELS = 16_000_000
 """Pixels, of all photos of a batch together: what bounds the memory that full-size photos take."""
 
+SHORTEST_ID = 12
+"""Hexadecimal digits by which a file is told from any other that somebody has at hand."""
+
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 LOG_WARNING, LOG_ERROR, LOG_FATAL = 2, 3, 4
 UNREADABLE = (
@@ -96,6 +99,8 @@ class Classifier:
         path: the model's file, written by `python -m export`.
         provider: `cpu`, `cuda`, or `auto` for CUDA where it really runs and the CPU everywhere else.
         threads: of the CPU, for one call of `predict`; None for one a physical core.
+        expected_id: the SHA-256, in hex, that the file must have, or its first 12 digits or more; None takes any
+            file.
 
     Attributes:
         card: the model's card.
@@ -104,7 +109,8 @@ class Classifier:
         provider: what the session really runs on, `cpu` or `cuda`.
 
     Raises:
-        ModelFileError: the file is not there, damaged, not one of ours, or cannot run on that provider.
+        ModelFileError: the file is not there, damaged, not one of ours, not the one expected, or cannot run on
+            that provider.
     """
 
     card: ModelCard
@@ -113,7 +119,12 @@ class Classifier:
     provider: str
 
     def __init__(
-        self, path: str | PathLike[str], *, provider: Provider = "auto", threads: int | None = None
+        self,
+        path: str | PathLike[str],
+        *,
+        provider: Provider = "auto",
+        threads: int | None = None,
+        expected_id: str | None = None,
     ) -> None:
         if provider not in ("auto", "cpu", "cuda"):
             raise ModelFileError(f"provider is '{provider}'; valid are auto, cpu and cuda.")
@@ -122,6 +133,7 @@ class Classifier:
         self.path = Path(path)
         data = _read(self.path)
         self.model_id = hashlib.sha256(data).hexdigest()
+        _check_id(self.model_id, expected_id, self.path)
         self._session = _open_session(data, self.path, provider, threads)
         self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
         self.card = _read_card(self._session, self.path)
@@ -202,6 +214,21 @@ def _read(path: Path) -> bytes:
         ) from None
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
+
+
+def _check_id(model_id: str, expected_id: str | None, path: Path) -> None:
+    if expected_id is None:
+        return
+    if len(expected_id) < SHORTEST_ID:
+        raise ModelFileError(
+            f"the expected id is '{expected_id}'; at least the first {SHORTEST_ID} digits of the file's SHA-256 "
+            "are needed (python -m export.describe prints it)."
+        )
+    if not model_id.startswith(expected_id.lower()):
+        raise ModelFileError(
+            f"{path} has the SHA-256 {model_id} and {expected_id} is expected: it is another model, or was "
+            "altered; get the right file, or expect this one."
+        )
 
 
 def _open_session(

@@ -1,8 +1,8 @@
-"""The one table of export targets: the command line, the documentation and the parity check read it.
+"""The one table of export targets: command line, documentation, parity check and benchmark read it.
 
-    target = find_target("cpu-fp32")
+    target = find_target("cpu-int8")
 
-A row says what the file runs on and how far it may differ from the checkpoint. Torch-free.
+A row says what the file runs on, in which precision, and what it must reach beside its checkpoint. Torch-free.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,28 @@ from typing import Literal
 from export.contract import MODEL_FILE
 from training.errors import ModelFileError
 
+Precision = Literal["fp32", "int8", "fp16"]
+
 
 @dataclass(frozen=True)
-class Tolerances:
-    """The greatest difference from the checkpoint that a target may show."""
+class Limits:
+    """What a file must reach beside its checkpoint; None is not asked of it."""
 
-    probability: float
-    """Absolute, of lesions and body sites."""
-    cam: float
-    """Of the class activation maps, as a share of the checkpoint's greatest magnitude in the photo."""
-    features: float
-    """Of the feature vector, as a share of the checkpoint's greatest magnitude in the photo."""
+    probability: float | None = None
+    """Greatest absolute difference, of lesions and body sites."""
+    cam: float | None = None
+    """Greatest difference of the class activation maps, as a share of the checkpoint's greatest magnitude in the
+    photo."""
+    features: float | None = None
+    """The same, of the feature vector."""
+    agreement: float | None = None
+    """Least share of the photos whose most probable lesion stays."""
+    balanced_accuracy: float | None = None
+    """Both ends of the paired 95% interval of the change lie within this of 0."""
+    cam_correlation: float | None = None
+    """Least 5th percentile, over photos, of the correlation of the top label's map with the checkpoint's."""
+    size: float | None = None
+    """Greatest share of the bytes that the checkpoint's weights take in fp32."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +41,17 @@ class Target:
 
     name: str
     summary: str
-    precision: Literal["fp32"]
-    """Of weights and arithmetic."""
-    provider: Literal["cpu"]
-    """On which the parity check runs the file."""
+    precision: Precision
+    """Of most weights and most of the arithmetic; inputs and outputs are the same for all."""
+    provider: Literal["cpu", "cuda"]
+    """What the file is made for, and the parity check runs it on."""
     file_name: str
-    tolerances: Tolerances
+    limits: Limits
+
+    @property
+    def needs_photos(self) -> bool:
+        """It is calibrated, and judged, on the photos of the run."""
+        return self.precision == "int8"
 
 
 TARGETS = (
@@ -45,7 +61,23 @@ TARGETS = (
         precision="fp32",
         provider="cpu",
         file_name=MODEL_FILE,
-        tolerances=Tolerances(probability=1e-5, cam=1e-4, features=1e-4),
+        limits=Limits(probability=1e-5, cam=1e-4, features=1e-4),
+    ),
+    Target(
+        name="cpu-int8",
+        summary="CPUs with 8-bit dot products (VNNI and the like), a quarter of the size",
+        precision="int8",
+        provider="cpu",
+        file_name="model.int8.onnx",
+        limits=Limits(agreement=0.99, balanced_accuracy=0.01, cam_correlation=0.99, size=0.27),
+    ),
+    Target(
+        name="cuda-fp16",
+        summary="NVIDIA GPUs, half precision inside, half the size",
+        precision="fp16",
+        provider="cuda",
+        file_name="model.fp16.onnx",
+        limits=Limits(probability=2e-3, agreement=0.999, size=0.52),
     ),
 )
 

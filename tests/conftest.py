@@ -1,4 +1,4 @@
-"""Tiny models that several packages' tests share, made once a session."""
+"""Tiny models and photos that several packages' tests share, made once a session."""
 
 import os
 
@@ -6,7 +6,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # Before torch is imported, which
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,27 @@ def tiny_model_two_heads(tiny_run_two_heads: Path) -> Path:
     from tests.tiny_model import write_model
 
     return write_model(tiny_run_two_heads)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 noisy photos of three colours, two a patient, with body sites and boxes; a manifest CSV."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    rows = []
+    for index in range(48):
+        label = index // 2 % 3
+        image = rng.normal(90, 25, (44, 44, 3))
+        image[8:36, 8:36, label] += 90
+        Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{index}.png")
+        rows.append(
+            {
+                "path": f"{index}.png",
+                "lesions": ["red", "green", "blue"][label],
+                "location": ["arm", "leg", "", "arm"][index % 4],
+                "group": index // 2,
+                "box": "8 8 36 36",
+            }
+        )
+    pd.DataFrame(rows).to_csv(folder / "manifest.csv", index=False)
+    return folder

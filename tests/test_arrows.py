@@ -15,6 +15,7 @@ TORCH_FREE = [
     "capture_app.server",
     "capture_app.tone",
     "export.classify",
+    "export.describe",
     "export.heatmap",
     "export.runtime",
     "export.targets",
@@ -62,8 +63,8 @@ def test_what_serves_imports_where_torch_is_not_installed():
 
 
 @pytest.mark.parametrize("command", ["training.fit", "training.evaluate", "training.audit", "training.explain",
-                                     "training.curves", "export", "export.classify", "export.verify",
-                                     "capture_app", "benchmarks.latency"])  # fmt: skip
+                                     "training.curves", "export", "export.classify", "export.describe",
+                                     "export.verify", "capture_app", "benchmarks.latency"])  # fmt: skip
 def test_every_command_line_teaches_itself(command):
     done = subprocess.run([sys.executable, "-m", command, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -27,3 +27,7 @@ class CheckpointError(UserError):
 
 class ModelFileError(UserError):
     """An ONNX file that is not one of ours, is damaged, or cannot run here."""
+
+
+class ResultsError(UserError):
+    """A file of results that cannot be written, or gone on with."""

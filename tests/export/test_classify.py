@@ -1,6 +1,9 @@
 import json
 import subprocess
 import sys
+import threading
+import time
+import weakref
 from pathlib import Path
 
 import cv2
@@ -8,11 +11,11 @@ import numpy as np
 import pytest
 
 import export.classify as command
-from export.classify import classify_photos, heatmap_paths
+from export.classify import READ_AHEAD, classify_photos, heatmap_paths
 from export.photos import find_photos
 from export.runtime import MAX_BATCH, Classifier
 from training.cli import run
-from training.data.photo import read_photo
+from training.data.photo import Photo, read_photo
 
 
 @pytest.fixture
@@ -51,6 +54,74 @@ def test_photos_come_out_in_order_across_batches(tiny_model: Path, photos: Path,
     last = outcomes[-1]
     assert isinstance(last, command.Classified)
     assert [score.name for score in last.prediction.lesions] == [score.name for score in alone.lesions]
+
+
+def test_a_slow_photo_does_not_lose_its_place(
+    tiny_model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_the_first_last(path: Path, min_side: int) -> Photo:
+        if path == photos / "a.jpg":
+            time.sleep(0.3)
+        return read_photo(path, min_side=min_side)
+
+    monkeypatch.setattr(command, "read_photo", read_the_first_last)
+    paths = [photos / name for name in ("a.jpg", "b.PNG", "clinic/a.jpg")]
+    assert [outcome.path for outcome in classify_photos(Classifier(tiny_model), paths)] == paths
+
+
+def test_few_photos_are_in_memory_at_once(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive, most = 0, 0
+    lock = threading.Lock()
+
+    def forget() -> None:
+        nonlocal alive
+        with lock:
+            alive -= 1
+
+    def stand_in(path: Path, min_side: int) -> Photo:
+        nonlocal alive, most
+        photo = Photo(np.zeros((40, 40, 3), np.uint8), (40, 40))
+        with lock:
+            alive += 1
+            most = max(most, alive)
+        weakref.finalize(photo, forget)
+        return photo
+
+    monkeypatch.setattr(command, "read_photo", stand_in)
+    paths = [Path(f"{number}.jpg") for number in range(10 * MAX_BATCH)]
+    outcomes = classify_photos(Classifier(tiny_model), paths)
+    assert sum(isinstance(outcome, command.Classified) for outcome in outcomes) == len(paths)
+    assert MAX_BATCH < most <= READ_AHEAD + MAX_BATCH + 1
+
+
+def test_photos_that_are_done_are_not_asked_for(
+    tiny_model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a batch those done make it whole; of a batch that is done, nothing is read."""
+    paths = [photos / "a.jpg", *(photos / f"{number}.jpg" for number in range(MAX_BATCH)), photos / "b.PNG"]
+    for path in paths[1:-1]:
+        path.write_bytes((photos / "clinic/a.jpg").read_bytes())
+    classifier = Classifier(tiny_model)
+    every = [
+        outcome for outcome in classify_photos(classifier, paths) if isinstance(outcome, command.Classified)
+    ]
+    was_read = []
+
+    def noted(path: Path, min_side: int) -> Photo:
+        was_read.append(path)
+        return read_photo(path, min_side=min_side)
+
+    monkeypatch.setattr(command, "read_photo", noted)
+    (last_two, last) = (list(classify_photos(classifier, paths, done=paths[:-count])) for count in (2, 1))
+    assert sorted(was_read) == sorted([*paths[-2:], *paths[-2:]])
+    for again, first in zip([*last_two, *last], [*every[-2:], every[-1]], strict=True):
+        assert isinstance(again, command.Classified)
+        assert again.path == first.path
+        assert again.prediction.lesions == first.prediction.lesions
+    was_read.clear()
+    within = list(classify_photos(classifier, paths, done=paths[:3]))
+    assert [outcome.path for outcome in within] == paths[3:]
+    assert sorted(was_read) == sorted(paths)
 
 
 def test_text_names_the_best_labels_and_the_limits(
@@ -124,6 +195,9 @@ def test_a_bad_photo_does_not_stop_the_others(
         ([], "no photo is named"),
         (["x.jpg", "--top", "0"], "--top is 0"),
         (["x.jpg", "--min-probability", "2"], "must lie in [0, 1]"),
+        (["x.jpg", "--out", "results.xlsx"], "its name must end in .csv or .jsonl"),
+        (["x.jpg", "--out", "results.csv", "--top", "1"], "leave them out, or leave out --out"),
+        (["x.jpg", "--out", "results.csv", "--json"], "leave them out, or leave out --out"),
     ],
 )
 def test_arguments_that_are_not_valid(
@@ -132,7 +206,7 @@ def test_arguments_that_are_not_valid(
     with pytest.raises(SystemExit) as stopped:
         classify(tiny_model, *arguments)
     assert stopped.value.code == 2
-    assert sentence in capsys.readouterr().err
+    assert sentence in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_model_that_is_not_there(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,6 +241,14 @@ def test_heatmaps_of_photos_of_one_name_do_not_collide(tmp_path: Path) -> None:
     paths = heatmap_paths(photos, tmp_path)
     assert list(paths) == photos
     assert len({path.resolve() for path in paths.values()}) == len(photos)
+
+
+def test_heatmaps_of_photos_that_are_done_keep_their_names(tmp_path: Path) -> None:
+    photos = [Path(name) for name in ("a/x.jpg", "b/x.jpg", "c/x.jpg")]
+    first = heatmap_paths(photos[1:], tmp_path)
+    paths = heatmap_paths(photos, tmp_path, {photos[1]: first[photos[1]]})
+    assert list(paths) == [photos[0], photos[2]]
+    assert first[photos[1]] not in paths.values()
 
 
 WITHOUT_TORCH = """

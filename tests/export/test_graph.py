@@ -11,7 +11,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from export.contract import FEATURES, LESION_CAM, LESION_PROBABILITIES, output_names, output_shapes
 from export.graph import DeployableClassifier, class_activation_map
-from export.verify import answers_of_network, varied_images, verify
+from export.photos_of_run import drawn_photos
+from export.verify import answers_of_network, verify
 from tests.tiny_model import make_run, tiny_card
 from training.models.card import Activation, Preprocessing
 from training.models.checkpoint import Checkpoint, load_checkpoint
@@ -40,7 +41,7 @@ def test_the_file_says_what_the_network_says_at_every_size_and_batch(
     exported: tuple[Path, Checkpoint],
 ) -> None:
     path, checkpoint = exported
-    parity = verify(path, checkpoint, varied_images(checkpoint.card.preprocessing))
+    parity = verify(path, checkpoint, drawn_photos(checkpoint.card.preprocessing))
     assert parity.passed, parity.sentence()
     assert parity.top_label_changes == 0
 

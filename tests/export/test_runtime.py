@@ -55,6 +55,16 @@ def test_a_model_with_one_head_names_no_site(tiny_model: Path) -> None:
     assert Classifier(tiny_model).predict([random_image(64, 64)])[0].locations == ()
 
 
+def test_only_the_expected_file_is_opened(tiny_model: Path, tmp_path: Path) -> None:
+    own = hashlib.sha256(tiny_model.read_bytes()).hexdigest()
+    for expected in (own, own.upper(), own[:12]):
+        assert Classifier(tiny_model, provider="cpu", expected_id=expected).model_id == own
+    with pytest.raises(ModelFileError, match="another model, or was altered"):
+        Classifier(tiny_model, provider="cpu", expected_id="0" * 64)
+    with pytest.raises(ModelFileError, match="first 12 digits"):
+        Classifier(tiny_model, provider="cpu", expected_id=own[:4])
+
+
 def test_a_map_is_found_by_its_labels_name(classifier: Classifier) -> None:
     prediction = classifier.predict([random_image(80, 80)])[0]
     for index, label in enumerate(classifier.card.lesion_labels):

@@ -104,6 +104,8 @@ class ModelCard:
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     """ISO 8601, UTC."""
+    export: dict[str, Any] = field(default_factory=dict)
+    """Of an ONNX file: target, precision, and what was calibrated on or kept in fp32; empty in a checkpoint."""
     licence: str = "unspecified"
     """Of the weights: that of the data decides."""
     intended_use: str = (
