@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -131,10 +132,13 @@ class Classifier:
         if threads is not None and threads < 1:
             raise ModelFileError(f"threads is {threads}; at least 1 is needed.")
         self.path = Path(path)
-        data = _read(self.path)
-        self.model_id = hashlib.sha256(data).hexdigest()
-        _check_id(self.model_id, expected_id, self.path)
-        self._session = _open_session(data, self.path, provider, threads)
+        _check_readable(self.path)
+        with ThreadPoolExecutor(1) as beside:  # The hash takes about as long as the session.
+            reading = beside.submit(_sha256, self.path)
+            if expected_id is not None:
+                _check_id(reading.result(), expected_id, self.path)
+            self._session = _open_session(self.path, provider, threads)
+            self.model_id = reading.result()
         self.provider = "cuda" if CUDA in self._session.get_providers() else "cpu"
         self.card = _read_card(self._session, self.path)
         _check_contract(self._session, self.card, self.path)
@@ -203,9 +207,9 @@ def _check_image(image: Any, index: int) -> None:
         )
 
 
-def _read(path: Path) -> bytes:
+def _check_readable(path: Path) -> None:
     try:
-        return path.read_bytes()
+        path.open("rb").close()
     except IsADirectoryError:
         raise ModelFileError(f"{path} is a folder; name the model.onnx in it.") from None
     except FileNotFoundError:
@@ -216,9 +220,12 @@ def _read(path: Path) -> bytes:
         raise ModelFileError(f"{path} cannot be read ({error.strerror}); check its permissions.") from error
 
 
-def _check_id(model_id: str, expected_id: str | None, path: Path) -> None:
-    if expected_id is None:
-        return
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_id(model_id: str, expected_id: str, path: Path) -> None:
     if len(expected_id) < SHORTEST_ID:
         raise ModelFileError(
             f"the expected id is '{expected_id}'; at least the first {SHORTEST_ID} digits of the file's SHA-256 "
@@ -231,9 +238,7 @@ def _check_id(model_id: str, expected_id: str | None, path: Path) -> None:
         )
 
 
-def _open_session(
-    data: bytes, path: Path, provider: Provider, threads: int | None
-) -> onnxruntime.InferenceSession:
+def _open_session(path: Path, provider: Provider, threads: int | None) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = LOG_ERROR
     if threads is not None:
@@ -247,13 +252,13 @@ def _open_session(
         )
     try:
         if provider == "cpu" or not offered:
-            return onnxruntime.InferenceSession(data, options, providers=[CPU])
+            return onnxruntime.InferenceSession(path, options, providers=[CPU])
         # A GPU build on a machine without its libraries logs and prints an alarm, then runs on the CPU. What
         # it really runs on is looked up in the session, so that noise is held back.
         options.log_severity_level = LOG_FATAL
         with _quiet_onnxruntime():
             onnxruntime.preload_dlls()
-            session = onnxruntime.InferenceSession(data, options, providers=[CUDA, CPU])
+            session = onnxruntime.InferenceSession(path, options, providers=[CUDA, CPU])
     except UNREADABLE as error:
         raise ModelFileError(
             f"{path} is not an ONNX file that onnxruntime {onnxruntime.__version__} can run, or is cut short "
