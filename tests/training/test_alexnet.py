@@ -10,7 +10,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
-from export.__main__ import export_run
+from export.__main__ import Exporter
 from tests.training.tiny_fit import CPU, TINY, fit
 from training.describe import describe
 from training.errors import CheckpointError, RecipeError
@@ -162,10 +162,10 @@ def test_a_run_is_loaded_and_scored(alexnet_run, photos, tmp_path):
 def test_what_needs_an_activation_map_refuses_a_run(alexnet_run, photos, tmp_path):
     sentence = "is of architecture 'alexnet', which has no class activation map; name the run of a ResNet"
     with pytest.raises(CheckpointError, match=sentence):
-        export_run(alexnet_run, tmp_path / "out")
-    assert not list(tmp_path.glob("out/*"))
+        Exporter.open(alexnet_run)
     with pytest.raises(CheckpointError, match=sentence):
         explain_run(ExplainCommand(alexnet_run, str(photos), tmp_path / "out", device="cpu"), progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bare_weights_file_of_features_is_a_resnets(weights_file, tmp_path):
