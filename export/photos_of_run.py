@@ -14,7 +14,7 @@ import numpy as np
 
 from export.photos import find_photos
 from training.data.cache import PhotoCache
-from training.data.datasets.registry import load_manifest
+from training.data.datasets.registry import MANIFEST_FILE, load_manifest
 from training.data.manifest import Manifest
 from training.data.photo import PHOTO_SUFFIXES, read_photo
 from training.data.splits import hold_out
@@ -151,7 +151,11 @@ def photos_to_compare(card: ModelCard, data: str | None) -> tuple[LabelledPhotos
     if data is None:
         return drawn_photos(card.preprocessing), []
     path = Path(data)
-    loose = path.is_dir() and any(p.suffix.lower() in PHOTO_SUFFIXES for p in path.iterdir())
+    loose = (
+        path.is_dir()
+        and not (path / MANIFEST_FILE).is_file()
+        and any(p.suffix.lower() in PHOTO_SUFFIXES for p in path.iterdir())
+    )
     if loose or path.suffix.lower() in PHOTO_SUFFIXES:
         return _read_photos(path, card.preprocessing.decode_min_side)
     return run_photos(card, data).comparison, []
