@@ -20,8 +20,8 @@ from training.models.preprocess import preprocess
 def open_grad_cam(subject: Subject) -> Bind:
     """A prediction, and the heatmap of its most probable label by gradients through the whole network."""
     checkpoint = load_checkpoint(subject.path)
-    network, card = checkpoint.resnet, checkpoint.card
-    cam = GradCAM(_LesionLogits(network), [network.layer4[-1]])
+    network, card = checkpoint.network, checkpoint.card
+    cam = GradCAM(_LesionLogits(network), [network.get_submodule(network.last_stage)])
 
     def bind(images: Sequence[np.ndarray]) -> Call:
         array = torch.from_numpy(np.stack(images))

@@ -81,7 +81,7 @@ def _multiply_adds(architecture: str, n_lesions: int, n_locations: int, size: in
 
 def _deployable(subject: Subject) -> DeployableClassifier:
     checkpoint = load_checkpoint(subject.path)
-    return DeployableClassifier(checkpoint.resnet, checkpoint.card).eval()
+    return DeployableClassifier(checkpoint.network, checkpoint.card).eval()
 
 
 def _bind(answer: Callable[[torch.Tensor], Any], threads: int) -> Bind:

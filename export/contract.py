@@ -16,9 +16,10 @@ LESION_PROBABILITIES = "lesion_probabilities"
 LOCATION_PROBABILITIES = "location_probabilities"
 """(N, Q) float32 in [0, 1], rows sum to 1; absent for a model with one head."""
 LESION_CAM = "lesion_cam"
-"""(N, P, h, w) float32, in units of the logit: its mean over h and w plus the head's bias is the logit."""
+"""(N, P, h, w) float32, in units of the logit: h * w times Grad-CAM, before its ReLU, on the last feature map. A
+ResNet's mean over h and w plus the head's bias is the logit; an AlexNet's adds up to nothing."""
 FEATURES = "features"
-"""(N, C) float32, the pooled feature vector."""
+"""(N, C) float32, the feature vector that the heads read."""
 
 
 def output_names(card: ModelCard) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 
 For global average pooling followed by a linear layer, Grad-CAM on the last stage is the class activation map
 of Zhou et al. 2016 up to a positive factor (Selvaraju et al. 2017, section 3.1), so the heatmap of every
-label is one 1x1 convolution: no gradients, no second pass.
+label is one 1x1 convolution: no gradients, no second pass. AlexNet's is Grad-CAM too, by products of matrices.
 """
 
 import contextlib
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from onnxscript.optimizer import optimize_ir
 from torch import nn
-from torch.nn import functional
 
 from export.contract import IMAGE, output_names
 from training.models.card import METADATA_KEY, ModelCard
 from training.models.checkpoint import Checkpoint
-from training.models.networks import LesionResNet, pool
+from training.models.networks import LesionNetwork
 from training.models.preprocess import preprocess
 
 OPSET = 18
 """The first with an antialiased Resize, and the one that the exporter writes without a conversion."""
+ANY_SIZE = 2**40
 EXAMPLE_SHAPE = (2, 97, 131, 3)
 """Of the photos that trace the graph: more than one, of unequal sides, so that no size is taken as fixed."""
 
@@ -31,7 +32,7 @@ EXAMPLE_SHAPE = (2, 97, 131, 3)
 class DeployableClassifier(nn.Module):
     """An untouched network between its preprocessing and its answers."""
 
-    def __init__(self, network: LesionResNet, card: ModelCard) -> None:
+    def __init__(self, network: LesionNetwork, card: ModelCard) -> None:
         super().__init__()
         self.network = network
         self.card = card
@@ -39,11 +40,11 @@ class DeployableClassifier(nn.Module):
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(N, H, W, 3) uint8 RGB to the outputs of `export.contract`, in their order."""
         feature_map = self.network.feature_map(preprocess(image, self.card.preprocessing))
-        features = pool(feature_map)
+        features = self.network.features_of(feature_map)
         logits = self.network.heads(features)
         lesion = lesion_probabilities(logits.lesion, self.card)
         location = () if logits.location is None else (logits.location.softmax(dim=1),)
-        return lesion, *location, class_activation_map(feature_map, self.network.lesion_head), features
+        return lesion, *location, self.network.class_activation_maps(feature_map, features), features
 
 
 def lesion_probabilities(logits: torch.Tensor, card: ModelCard) -> torch.Tensor:
@@ -52,18 +53,9 @@ def lesion_probabilities(logits: torch.Tensor, card: ModelCard) -> torch.Tensor:
     return calibrated.sigmoid() if card.activation == "sigmoid" else calibrated.softmax(dim=1)
 
 
-def class_activation_map(feature_map: torch.Tensor, head: nn.Linear) -> torch.Tensor:
-    """(N, C, h, w) to (N, P, h, w), unscaled: its mean over h and w plus the head's bias is the logit."""
-    return functional.conv2d(feature_map, head.weight[:, :, None, None])
-
-
 def write_graph(checkpoint: Checkpoint, path: Path) -> None:
-    """Write the deployable graph, its weights and its card to one ONNX file at `path`.
-
-    Raises:
-        CheckpointError: the network has no class activation map.
-    """
-    module = DeployableClassifier(checkpoint.resnet, checkpoint.card).eval()
+    """Write the deployable graph, its weights and its card to one ONNX file at `path`."""
+    module = DeployableClassifier(checkpoint.network, checkpoint.card).eval()
     sizes = {0: torch.export.Dim("n"), 1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
     # The exporter reports its stages on standard output, which belongs to the command's own result.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -79,6 +71,8 @@ def write_graph(checkpoint: Checkpoint, path: Path) -> None:
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
+    # The exporter leaves sums over large weights in the graph, to be taken anew at every opening.
+    optimize_ir(program.model, input_size_limit=ANY_SIZE, output_size_limit=ANY_SIZE)
     _strip_traces(program.model)
     program.model.metadata_props[METADATA_KEY] = checkpoint.card.to_json()
     program.save(path, external_data=False)

@@ -58,36 +58,49 @@ def _converted(model: onnx.ModelProto, inside: set[str]) -> onnx.ModelProto:
     copy.CopyFrom(model)
     graph = copy.graph
     del graph.value_info[:]  # The types of what is inside are others now.
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    halves = {name for node in graph.node if node.name in inside for name in node.output}
-    shared = {name for node in graph.node if node.name not in inside for name in node.input}
-    casts: dict[str, str] = {}
+    weights = {
+        tensor.name: tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT
+    }
+    integers = {tensor.name for tensor in graph.initializer if tensor.name not in weights}
+    doors = {output.name for output in graph.output}
+    halves = {name for node in graph.node if node.name in inside for name in node.output} - doors
+    halved = {name for node in graph.node if node.name in inside for name in node.input} & set(weights)
+    casts: set[str] = set()
     nodes: list[onnx.NodeProto] = []
 
-    def cast(name: str, ending: str, kind: int) -> str:
-        """The name of `name` in the other precision; cast once, where it is first asked for."""
-        if name not in casts:
-            casts[name] = f"{name}_{ending}"
-            if kind == onnx.TensorProto.FLOAT16 and name in weights:
-                values = to_array(weights[name]).astype(np.float16)
-                graph.initializer.append(from_array(values, casts[name]))
-            else:
-                nodes.append(onnx.helper.make_node("Cast", [name], [casts[name]], casts[name], to=kind))
-        return casts[name]
+    def half(name: str) -> str:
+        """The name of an fp32 tensor in half precision; a weight is stored so, others are cast."""
+        if name in halved:
+            return name
+        return cast(name, f"{name}_half", onnx.TensorProto.FLOAT16)
+
+    def cast(name: str, result: str, kind: int) -> str:
+        """Cast once, where it is first asked for."""
+        if result not in casts:
+            casts.add(result)
+            nodes.append(onnx.helper.make_node("Cast", [name], [result], result, to=kind))
+        return result
 
     for original in graph.node:
         node = onnx.NodeProto.FromString(original.SerializeToString())
+        leaving = []
         for index, name in enumerate(node.input):
-            if node.name in inside and name and name not in halves:
-                node.input[index] = cast(name, "half", onnx.TensorProto.FLOAT16)
-            elif node.name not in inside and name in halves:
-                node.input[index] = cast(name, "single", onnx.TensorProto.FLOAT)
+            if node.name in inside and name and name not in halves and name not in integers:
+                node.input[index] = half(name)
+            elif node.name not in inside and (name in halves or name in halved):
+                node.input[index] = cast(name, f"{name}_single", onnx.TensorProto.FLOAT)
+        for index, name in enumerate(node.output):
+            if node.name in inside and name in doors:
+                node.output[index] = f"{name}_half"
+                leaving.append(name)
         nodes.append(node)
+        for name in leaving:
+            cast(f"{name}_half", name, onnx.TensorProto.FLOAT)
     del graph.node[:]
     graph.node.extend(nodes)
-    left = [tensor for tensor in graph.initializer if tensor.name not in casts or tensor.name in shared]
-    del graph.initializer[:]
-    graph.initializer.extend(left)
+    for tensor in graph.initializer:
+        if tensor.name in halved:
+            tensor.CopyFrom(from_array(to_array(tensor).astype(np.float16), tensor.name))
     return copy
 
 

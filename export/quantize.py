@@ -26,6 +26,8 @@ from training.models.card import ModelCard
 
 WEIGHT_STEPS = 127
 """Of a channel's greatest magnitude."""
+IN_8_BITS = "_quantized"
+"""What onnxruntime's quantiser appends to the name of a weight."""
 
 
 class Quantiser:
@@ -68,6 +70,7 @@ class Quantiser:
                 nodes_to_quantize=[node.name for node in nodes],
             )
         quantised = onnx.load(path)
+        _store_once(quantised)
         write_card(quantised, card)
         onnx.save(quantised, path)
 
@@ -75,8 +78,8 @@ class Quantiser:
 def with_corrected_biases(
     model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], statistics: dict[str, Statistics]
 ) -> onnx.ModelProto:
-    """A copy whose convolutions, once their inputs, weights and (before an addition) outputs are rounded, answer
-    with the mean of before.
+    """A copy whose convolutions and fully connected layers, once their inputs, weights and (before an addition)
+    outputs are rounded, answer with the mean of before.
 
     Args:
         model: fp32.
@@ -89,7 +92,7 @@ def with_corrected_biases(
     added = {name for node in nodes if node.op_type == "Add" for name in node.input}
     names = {node.name for node in nodes}
     for node in copy.graph.node:
-        if node.op_type != "Conv" or node.name not in names:
+        if node.op_type not in ("Conv", "Gemm") or node.name not in names:
             continue
         reads, weight_name = node.input[:2]
         weight = to_array(tensors[weight_name]).astype(np.float64)
@@ -99,14 +102,31 @@ def with_corrected_biases(
             tensors[node.input[2]].CopyFrom(from_array(np.zeros(len(weight), np.float32), node.input[2]))
         bias_name = node.input[2]
         bias = to_array(tensors[bias_name])
-        steps = np.abs(weight).max((1, 2, 3), keepdims=True) / WEIGHT_STEPS
+        weight = weight.reshape(*weight.shape[:2], -1)  # Outputs, inputs, places of the kernel.
+        steps = np.abs(weight).max((1, 2), keepdims=True) / WEIGHT_STEPS
         rounded = np.rint(weight / np.where(steps > 0, steps, 1)) * steps
         own = statistics[reads]
-        shift = rounded.sum((2, 3)) @ own.rounded_mean - weight.sum((2, 3)) @ own.mean
+        shift = rounded.sum(2) @ own.rounded_mean - weight.sum(2) @ own.mean
         if node.output[0] in added:
             shift += statistics[node.output[0]].rounded_mean - statistics[node.output[0]].mean
         tensors[bias_name].CopyFrom(from_array((bias - shift).astype(bias.dtype), bias_name))
     return copy
+
+
+def _store_once(model: onnx.ModelProto) -> None:
+    """Let nodes outside the trunk that read one of its weights, as AlexNet's maps do, read the 8-bit copy."""
+    graph = model.graph
+    restored = {
+        node.input[0].removesuffix(IN_8_BITS): node.output[0]
+        for node in graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0].endswith(IN_8_BITS)
+    }
+    for node in graph.node:
+        for index, name in enumerate(node.input):
+            node.input[index] = restored.get(name, name)
+    left = [tensor for tensor in graph.initializer if tensor.name not in restored]
+    del graph.initializer[:]
+    graph.initializer.extend(left)
 
 
 @contextlib.contextmanager

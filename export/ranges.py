@@ -63,7 +63,7 @@ def collect(model: onnx.ModelProto, images: Sequence[np.ndarray]) -> dict[str, S
 
     def both_means(name: str, values: np.ndarray) -> None:
         rounded = round_to_steps(values, *ranges[name])
-        pair = np.stack([values.mean((1, 2), np.float64), rounded.mean((1, 2), np.float64)])
+        pair = np.stack([values, rounded]).reshape(2, len(values), -1).mean(2, np.float64)
         means[name] = means[name] + pair / len(images)
 
     with tqdm(total=3 * len(images), desc="calibrate", unit="photo", leave=False, disable=None) as bar:

@@ -12,22 +12,24 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from export.contract import IMAGE, LESION_CAM
+from export.contract import FEATURES, IMAGE
 from training.models.card import METADATA_KEY, ModelCard
 
 
 def trunk_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """From the first convolution to the feature map that the heatmaps are made of, in the graph's order."""
+    """From the first convolution to what the global average is taken of or, where fully connected layers stand in
+    its place, to the features; in the graph's order."""
     makers = {name: node for node in model.graph.node for name in node.output}
     first = next(node for node in model.graph.node if node.op_type == "Conv")
     before = _ancestors(first.input, makers)
-    feature_map = makers[LESION_CAM].input[0]
-    inside = _ancestors([feature_map], makers) - before
+    last = makers[FEATURES]
+    end = last.input[0] if last.op_type == "ReduceMean" else FEATURES
+    inside = _ancestors([end], makers) - before
     return [node for node in model.graph.node if node.output[0] in inside]
 
 
 def layer_name(node: onnx.NodeProto) -> str:
-    """The name of a convolution's layer in the checkpoint, such as `layer2.0.conv1`; of others, the node's own."""
+    """A layer's name in the checkpoint, such as `layer2.0.conv1`, or the node's own where it has no weights."""
     weights = [name for name in node.input if name.endswith(".weight")]
     return weights[0].removeprefix("network.").removesuffix(".weight") if weights else node.name
 

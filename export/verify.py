@@ -101,27 +101,31 @@ def _open(path: Path, target: Target) -> tuple[Classifier, str]:
         return Classifier(stand_in, provider="cpu"), "emulation"
 
 
-@torch.inference_mode()
 def answers_of_network(checkpoint: Checkpoint, image: np.ndarray) -> Answers:
-    """The checkpoint's answers, from its network as it was trained.
+    """The checkpoint's answers, from its network as it was trained; its maps by Grad-CAM's own way, gradients.
 
     Args:
         image: (H, W, 3) uint8, RGB.
     """
-    card, network = checkpoint.card, checkpoint.resnet
+    card, network = checkpoint.card, checkpoint.network
     x0, y0, x1, y1 = card.preprocessing.view_box(*image.shape[:2])
     view = torch.from_numpy(np.ascontiguousarray(image[y0:y1, x0:x1]))[None]
-    network_input = resize_and_normalise(view, card.preprocessing)
-    feature_map = network.feature_map(network_input)[0].double().numpy()
-    logits = network(network_input)
-    lesion = logits.lesion[0].double() / card.temperature
+    with torch.no_grad():
+        feature_map = network.feature_map(resize_and_normalise(view, card.preprocessing))
+    features = network.features_of(feature_map.requires_grad_())
+    logits = network.heads(features)
+    slopes = torch.stack(
+        [torch.autograd.grad(logit, feature_map, retain_graph=True)[0][0] for logit in logits.lesion[0]]
+    )
+    lesion = logits.lesion[0].detach().double() / card.temperature
+    activations = feature_map[0].detach().double().numpy()
     return Answers(
         lesions=(lesion.sigmoid() if card.activation == "sigmoid" else lesion.softmax(dim=0)).numpy(),
         locations=np.empty(0)
         if logits.location is None
-        else logits.location[0].double().softmax(dim=0).numpy(),
-        cam=np.einsum("pc,chw->phw", network.lesion_head.weight.double().numpy(), feature_map),
-        features=feature_map.mean(axis=(1, 2)),
+        else logits.location[0].detach().double().softmax(dim=0).numpy(),
+        cam=np.einsum("pc,chw->phw", slopes.double().sum((2, 3)).numpy(), activations),
+        features=features[0].detach().double().numpy(),
     )
 
 

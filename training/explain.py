@@ -3,8 +3,8 @@
     python -m training.explain runs/demo --data phantom --out explained
     python -m training.explain runs/mine --data photos/manifest.csv --out explained --photos 0017.jpg 0033.jpg
 
-Source: Mishra et al. 2019, Sec. 4, Fig. 7 to 12 and Table 3: Grad-CAM and guided backpropagation. Only a ResNet's
-run can be explained: an exported model.onnx has no gradients, an AlexNet no class activation map.
+Source: Mishra et al. 2019, Sec. 4, Fig. 7 to 12 and Table 3: Grad-CAM and guided backpropagation. Only a run can
+be explained: an exported model.onnx has no gradients.
 """
 
 import dataclasses
@@ -89,7 +89,7 @@ def explain_run(command: ExplainCommand, *, progress: bool = True) -> dict[str, 
 
     checkpoint = load_checkpoint(command.run)
     card = checkpoint.card
-    network = checkpoint.resnet.to(Arithmetic.choose(command.device).device)
+    network = checkpoint.network.to(Arithmetic.choose(command.device).device)
     manifest = load_manifest(command.data)
     rows, part = rows_of_part(card, manifest, command.part)
     held = with_labels_of(card, manifest).subset(rows)

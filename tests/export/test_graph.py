@@ -6,17 +6,15 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from export.contract import FEATURES, LESION_CAM, LESION_PROBABILITIES, output_names, output_shapes
-from export.graph import DeployableClassifier, class_activation_map
+from export.graph import DeployableClassifier
 from export.photos_of_run import drawn_photos
 from export.verify import answers_of_network, verify
+from tests.grad_cam_package import package_maps
 from tests.tiny_model import make_run, tiny_card
 from training.models.card import Activation, Preprocessing
 from training.models.checkpoint import Checkpoint, load_checkpoint
-from training.models.networks import LesionNetwork
 from training.models.preprocess import preprocess
 
 MODELS = [("tiny_model", "tiny_run"), ("tiny_model_two_heads", "tiny_run_two_heads")]
@@ -105,39 +103,17 @@ def test_the_module_answers_as_the_plain_network(
         np.testing.assert_allclose(found["location_probabilities"], expected.locations, atol=1e-6)
 
 
-class LesionLogits(torch.nn.Module):
-    """What pytorch-grad-cam can read: a module with one tensor of logits."""
-
-    def __init__(self, network: LesionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, network_input: torch.Tensor) -> torch.Tensor:
-        return self.network(network_input).lesion
-
-
 def test_the_maps_are_grad_cams_up_to_one_positive_factor(tiny_run: Path) -> None:
     checkpoint = load_checkpoint(tiny_run)
     rule = Preprocessing(input_size=224, decode_min_side=256)
     network_input = preprocess(torch.from_numpy(random_image(256, 256))[None], rule)
     with torch.no_grad():
         feature_map = checkpoint.network.feature_map(network_input)
-        ours = class_activation_map(feature_map, checkpoint.network.lesion_head)[0].numpy()
-    with GradCAM(LesionLogits(checkpoint.network), [checkpoint.network.layer4]) as grad_cam:
-        for label in range(len(checkpoint.card.lesion_labels)):
-            grad_cam(network_input, [ClassifierOutputTarget(label)])
-            hooks = grad_cam.activations_and_grads
-            theirs = grad_cam.get_cam_image(
-                network_input,
-                checkpoint.network.layer4,
-                [],
-                hooks.activations[0].numpy(),
-                hooks.gradients[0].numpy(),
-            )[0]
-            factor = ours[label].size
-            np.testing.assert_allclose(
-                np.maximum(theirs, 0) * factor, np.maximum(ours[label], 0), atol=1e-4 * np.abs(ours).max()
-            )
+        features = checkpoint.network.features_of(feature_map)
+        ours = checkpoint.network.class_activation_maps(feature_map, features)[0].numpy()
+    for label in range(len(checkpoint.card.lesion_labels)):
+        theirs = package_maps(checkpoint.network, network_input, [label])[0] * ours[label].size
+        np.testing.assert_allclose(theirs, ours[label], atol=1e-4 * np.abs(ours).max())
 
 
 @pytest.mark.parametrize("size_hw", [(81, 120), (120, 81), (100, 100)])

@@ -72,7 +72,7 @@ def test_the_emulation_is_as_near_to_torch_in_half_as_to_fp32(
     checkpoint = load_checkpoint(tiny_run)
     with torch.inference_mode():
         network_input = preprocess(torch.from_numpy(image)[None], checkpoint.card.preprocessing)
-        reference = checkpoint.resnet.half().feature_map(network_input.half()).float().mean((2, 3)).numpy()
+        reference = checkpoint.network.half().feature_map(network_input.half()).float().mean((2, 3)).numpy()
     scale = np.abs(exact_features).max()
     assert np.abs(features - reference).max() < 5e-3 * scale
 

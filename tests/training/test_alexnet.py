@@ -5,18 +5,20 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 from safetensors.torch import save_file
 
-from export.__main__ import Exporter
+from tests.grad_cam_package import package_maps
 from tests.training.tiny_fit import CPU, TINY, fit
 from training.describe import describe
 from training.errors import CheckpointError, RecipeError
 from training.evaluate import evaluate_model
 from training.experiment import prepare
 from training.explain import ExplainCommand, explain_run
+from training.explanations.gradients import grad_cam
 from training.models.checkpoint import load_checkpoint
 from training.models.features import open_trunk
 from training.models.networks import LesionNetwork, build_network
@@ -159,13 +161,24 @@ def test_a_run_is_loaded_and_scored(alexnet_run, photos, tmp_path):
         assert open_trunk(alexnet_run).features(images).shape == (1, 4096)
 
 
-def test_what_needs_an_activation_map_refuses_a_run(alexnet_run, photos, tmp_path):
-    sentence = "is of architecture 'alexnet', which has no class activation map; name the run of a ResNet"
-    with pytest.raises(CheckpointError, match=sentence):
-        Exporter.open(alexnet_run)
-    with pytest.raises(CheckpointError, match=sentence):
-        explain_run(ExplainCommand(alexnet_run, str(photos), tmp_path / "out", device="cpu"), progress=False)
-    assert not (tmp_path / "out").exists()
+@pytest.mark.parametrize("side", [64, 127, 224])  # Feature maps of 1, 3 and 6 places a side.
+def test_its_maps_are_those_of_the_grad_cam_package(network, side):
+    images = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(side))
+    with torch.no_grad():
+        feature_map = network.feature_map(images)
+        maps = network.class_activation_maps(feature_map, network.features_of(feature_map))
+    assert maps.shape == (2, 3, *feature_map.shape[2:])
+    for label in range(3):
+        ours, places = maps[:, label].numpy(), maps[0, 0].numel()
+        theirs = package_maps(network, images, [label] * 2) * places
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(ours).max())
+        positive = grad_cam(network, images, [label] * 2).numpy() * places
+        np.testing.assert_allclose(positive, np.maximum(ours, 0), atol=1e-4 * np.abs(ours).max())
+
+
+def test_its_errors_are_explained(alexnet_run, photos, tmp_path):
+    explain_run(ExplainCommand(alexnet_run, str(photos), tmp_path / "out", device="cpu"), progress=False)
+    assert "<img" in (tmp_path / "out" / "explain.html").read_text()
 
 
 def test_a_bare_weights_file_of_features_is_a_resnets(weights_file, tmp_path):

@@ -27,7 +27,7 @@ from training.evaluation.metrics import confusion_matrix
 from training.explanations.figure import Panel, draw_case
 from training.explanations.gradients import grad_cam, guided_backpropagation
 from training.models.card import ModelCard, Preprocessing
-from training.models.networks import LesionResNet
+from training.models.networks import LesionNetwork
 from training.models.preprocess import preprocess
 
 RULE = (
@@ -104,7 +104,7 @@ class Case:
 
 
 def explain_errors(
-    network: LesionResNet,
+    network: LesionNetwork,
     card: ModelCard,
     manifest: Manifest,
     photos: Photos,
@@ -167,7 +167,7 @@ def choose_rows(logits: np.ndarray, targets: np.ndarray, rows: Sequence[int]) ->
 
 
 def explain_choices(
-    network: LesionResNet,
+    network: LesionNetwork,
     card: ModelCard,
     manifest: Manifest,
     photos: Photos,
@@ -190,7 +190,7 @@ def card_labels(card: ModelCard) -> tuple[str, ...]:
 
 
 def _explain(
-    network: LesionResNet,
+    network: LesionNetwork,
     card: ModelCard,
     manifest: Manifest,
     image_rgb: np.ndarray,

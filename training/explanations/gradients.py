@@ -16,28 +16,28 @@ import torch
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from training.models.networks import LesionNetwork, LesionResNet, pool
+from training.models.networks import LesionNetwork
 
 RELUS = (functional.relu, functional.relu_, torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_)
 """Every function by which torchvision's residual blocks, or a custom trunk, may come to a ReLU."""
 
 
 def grad_cam(
-    network: LesionResNet, images: torch.Tensor, labels: Sequence[int] | torch.Tensor
+    network: LesionNetwork, images: torch.Tensor, labels: Sequence[int] | torch.Tensor
 ) -> torch.Tensor:
     """Grad-CAM at the last convolutional stage.
 
     The gradient of the label's logit, averaged over the places of a channel, weights that channel; the weighted
-    sum is cut off at zero. It is not scaled to [0, 1]: maps of one photo, and of several, can be compared. Since
-    the head is linear after global average pooling, h * w times the map is the positive part of the class
-    activation map, in units of the logit.
+    sum is cut off at zero. It is not scaled to [0, 1]: maps of one photo, and of several, can be compared. Where
+    the head is linear after global average pooling, as in a ResNet, h * w times the map is the positive part of
+    the class activation map, in units of the logit.
 
     Args:
         images: (N, 3, H, W) float32, normalised RGB, on the network's device.
         labels: (N,) int, the lesion label to explain in each image.
 
     Returns:
-        (N, h, w) float32, at least 0, with h = H/32 and w = W/32, on the network's device.
+        (N, h, w) float32, at least 0, of the feature map's h and w, on the network's device.
 
     Raises:
         ValueError: there is not one valid label an image.
@@ -49,7 +49,7 @@ def grad_cam(
         feature_map = (
             trunk_map.clone().requires_grad_()
         )  # A tensor made under inference mode takes no gradient.
-        logits = network.heads(pool(feature_map)).lesion.gather(1, chosen)
+        logits = network.heads(network.features_of(feature_map)).lesion.gather(1, chosen)
         (gradient,) = torch.autograd.grad(logits.sum(), feature_map)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * feature_map.detach()).sum(1).relu()

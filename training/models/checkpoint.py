@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from training.cli import whole_file, write_text
 from training.errors import CheckpointError, ModelFileError, RecipeError
 from training.models.card import ModelCard
-from training.models.networks import LesionNetwork, LesionResNet, build_network
+from training.models.networks import LesionNetwork, build_network
 
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "card.json"
@@ -35,20 +35,6 @@ class Checkpoint:
     """On the CPU, in evaluation mode."""
     card: ModelCard
     folder: Path
-
-    @property
-    def resnet(self) -> LesionResNet:
-        """The network, for those who need its feature map.
-
-        Raises:
-            CheckpointError: it is of another architecture, which has none.
-        """
-        if not isinstance(self.network, LesionResNet):
-            raise CheckpointError(
-                f"{self.folder} is of architecture '{self.card.architecture}', which has no class activation map; "
-                "name the run of a ResNet: only these are exported and explained."
-            )
-        return self.network
 
 
 def load_checkpoint(folder: str | PathLike[str]) -> Checkpoint:

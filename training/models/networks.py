@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple
 import torch
 import torchvision
 from torch import nn
+from torch.nn import functional
 
 from training.errors import RecipeError
 
@@ -45,6 +46,8 @@ class LesionNetwork(nn.Module, ABC):
     """Side of the smallest square, in pixels, of which the trunk leaves something."""
     stem: ClassVar[tuple[str, ...]]
     """Names of the modules with parameters that come before the blocks."""
+    last_stage: ClassVar[str]
+    """Name of the module whose output is the feature map."""
 
     def __init__(self, n_features: int, n_lesions: int, n_locations: int) -> None:
         super().__init__()
@@ -57,11 +60,34 @@ class LesionNetwork(nn.Module, ABC):
         """Dotted names of the trunk's parts after the stem, in order: where layer groups can be cut."""
 
     @abstractmethod
+    def feature_map(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) normalised RGB to the last convolutional stage's (N, C, h, w)."""
+
+    @abstractmethod
+    def features_of(self, feature_map: torch.Tensor) -> torch.Tensor:
+        """(N, C, h, w) to the (N, D) features that the heads read."""
+
+    @abstractmethod
+    def class_activation_maps(self, feature_map: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """h * w times Grad-CAM on the feature map, before its ReLU (Selvaraju et al. 2017, Eq. 1 and 2).
+
+        In one forward computation, without gradients, for all lesion labels at once; the network is in evaluation
+        mode.
+
+        Args:
+            feature_map: (N, C, h, w) float.
+            features: (N, D) float, what `features_of` made of it.
+
+        Returns:
+            (N, P, h, w) float, in units of the logit.
+        """
+
     def embed(self, image: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) normalised RGB to (N, C) features."""
+        """(N, 3, H, W) normalised RGB to (N, D) features."""
+        return self.features_of(self.feature_map(image))
 
     def heads(self, features: torch.Tensor) -> Logits:
-        """(N, C) features to logits."""
+        """(N, D) features to logits."""
         location = None if self.location_head is None else self.location_head(features)
         return Logits(self.lesion_head(features), location)
 
@@ -71,11 +97,16 @@ class LesionNetwork(nn.Module, ABC):
 
 
 class LesionResNet(LesionNetwork):
-    """A ResNet: its features are the global average of its feature map, so every label has an activation map."""
+    """A ResNet: its features are the global average of its feature map.
+
+    Grad-CAM is then the class activation map of Zhou et al. 2016: its mean over h and w plus the head's bias is
+    the logit.
+    """
 
     imagenet_head = "fc."
     smallest_input = 1
     stem = ("conv1", "bn1")
+    last_stage = "layer4"
 
     def __init__(self, trunk: torchvision.models.ResNet, n_lesions: int, n_locations: int = 0) -> None:
         super().__init__(trunk.fc.in_features, n_lesions, n_locations)
@@ -92,19 +123,27 @@ class LesionResNet(LesionNetwork):
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         return self.layer4(self.layer3(self.layer2(self.layer1(x))))
 
-    def embed(self, image: torch.Tensor) -> torch.Tensor:
-        return pool(self.feature_map(image))
+    def features_of(self, feature_map: torch.Tensor) -> torch.Tensor:
+        return pool(feature_map)
+
+    def class_activation_maps(self, feature_map: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        return functional.conv2d(feature_map, self.lesion_head.weight[:, :, None, None])
 
 
 class LesionAlexNet(LesionNetwork):
     """An AlexNet: its features are what the second of its fully connected layers (fc7) answers, after the ReLU.
 
     In training mode half of the inputs of fc6 and fc7 are dropped, as torchvision has it.
+
+    Two layers with ReLUs stand between the feature map and the logits, so a label has no class activation map
+    that adds up to its logit. It has Grad-CAM: with the ReLUs on or off as this photo set them, the way from the
+    feature map to the logits is linear, and its matrices multiplied from the logits' end are the gradient.
     """
 
     imagenet_head = "classifier.6."
     smallest_input = 63
     stem = ()
+    last_stage = "features"
 
     def __init__(self, trunk: torchvision.models.AlexNet, n_lesions: int, n_locations: int = 0) -> None:
         super().__init__(trunk.classifier[-1].in_features, n_lesions, n_locations)
@@ -119,8 +158,21 @@ class LesionAlexNet(LesionNetwork):
             if isinstance(layer, nn.Conv2d | nn.Linear)
         )
 
-    def embed(self, image: torch.Tensor) -> torch.Tensor:
-        return self.classifier(self.avgpool(self.features(image)).flatten(1))
+    def feature_map(self, image: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) normalised RGB to the last pooling's (N, 256, h, w): 6 x 6 of 224 pixels, 1 x 1 of 64."""
+        return self.features(image)
+
+    def features_of(self, feature_map: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.avgpool(feature_map).flatten(1))
+
+    def class_activation_maps(self, feature_map: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        fc6, fc7 = (layer for layer in self.classifier if isinstance(layer, nn.Linear))
+        behind_fc6 = fc6(self.avgpool(feature_map).flatten(1))
+        slopes = self.lesion_head.weight * (features > 0)[:, None]
+        slopes = slopes @ fc7.weight * (behind_fc6 > 0)[:, None]
+        # Each place of the pooled map is an average of places, so that the gradient's sum over both is the same.
+        by_channel = fc6.weight.unflatten(1, (feature_map.shape[1], -1)).sum(2)
+        return torch.einsum("npc,nchw->nphw", slopes @ by_channel, feature_map)
 
 
 def pool(feature_map: torch.Tensor) -> torch.Tensor:

@@ -268,7 +268,7 @@ def _looks(
     checkpoint = load_checkpoint(best.folder)
     card, recipe = checkpoint.card, best.arm.recipe
     arithmetic = Arithmetic.choose(device, recipe.precision)
-    network = checkpoint.resnet.to(arithmetic.device)
+    network = checkpoint.network.to(arithmetic.device)
     manifest = experiment.manifest
     _, rows = hold_out(manifest, validation_share=recipe.validation_share, fold=recipe.fold, seed=recipe.seed)
     decoded = PhotoCache.build(manifest, min_side=recipe.decode_min_side, folder=cache, progress=progress)

@@ -5,10 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam import GradCAM, GuidedBackpropReLUModel
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam import GuidedBackpropReLUModel
 
-from export.graph import class_activation_map
+from tests.grad_cam_package import LesionLogits, package_maps
 from training.explanations.gradients import grad_cam, guided_backpropagation
 from training.models.networks import LesionNetwork, build_network
 
@@ -46,17 +45,6 @@ def images() -> torch.Tensor:
     return patchy_images()
 
 
-class LesionLogits(torch.nn.Module):
-    """What pytorch-grad-cam can read: a module with one tensor of logits."""
-
-    def __init__(self, network: LesionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.network(image).lesion
-
-
 def unit(values: np.ndarray) -> np.ndarray:
     return values / np.abs(values).max()
 
@@ -64,13 +52,7 @@ def unit(values: np.ndarray) -> np.ndarray:
 def test_grad_cam_is_the_packages(network: LesionNetwork, images: torch.Tensor) -> None:
     ours = grad_cam(network, images, LABELS).numpy()
     assert ours.shape == (3, 3, 2)
-    theirs_of = copy.deepcopy(network)
-    with GradCAM(LesionLogits(theirs_of), [theirs_of.layer4]) as package:
-        package(images, [ClassifierOutputTarget(label) for label in LABELS])
-        hooks = package.activations_and_grads
-        theirs = package.get_cam_image(
-            images, theirs_of.layer4, [], hooks.activations[0].numpy(), hooks.gradients[0].numpy()
-        )
+    theirs = package_maps(network, images, LABELS)
     theirs = np.maximum(theirs, 0)
     assert 0 < np.mean(ours > 0) < 1
     np.testing.assert_allclose(ours, theirs, atol=1e-4 * theirs.max())
@@ -101,7 +83,8 @@ def test_grad_cam_is_the_positive_class_activation_map_up_to_the_number_of_place
     network: LesionNetwork, images: torch.Tensor
 ) -> None:
     with torch.no_grad():
-        maps = class_activation_map(network.feature_map(images), network.lesion_head)
+        feature_map = network.feature_map(images)
+        maps = network.class_activation_maps(feature_map, network.features_of(feature_map))
     expected = maps[range(3), LABELS].relu()
     torch.testing.assert_close(grad_cam(network, images, LABELS) * 3 * 2, expected, atol=1e-4, rtol=1e-4)
 
