@@ -62,7 +62,7 @@ def plot_depths(rows: list[tuple[str, tuple[float, float, float], float | None]]
         axes.set_ylim(0, 1)
         axes.grid(axis="y", color=GRID)
         axes.set(title="Top-1 accuracy with 95% interval")
-        axes.legend(frameon=False, fontsize=8, loc="lower right")
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
 
     return figure_png(draw, 6.5, 3.2)
 
@@ -85,6 +85,6 @@ def plot_recalls(recalls: dict[str, list[float | None]], names: list[str]) -> by
             )
         axes.set_xticks(places, names, rotation=35, ha="right", color=INK)
         axes.set(title="Recall of each label by training set", ylabel="recall", ylim=(0, 1))
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=len(recalls), frameon=False, fontsize=8)
 
     return figure_png(draw, 8.5, 3.6)
