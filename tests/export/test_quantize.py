@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx.numpy_helper import to_array
 
@@ -139,6 +140,25 @@ def test_a_layer_that_is_kept_stays_in_fp32(quantiser: Quantiser, tmp_path: Path
         operators = {row.name: row for row in read_graph(onnx.load(tmp_path / f"{name}.onnx")).operators}
         counts.append(operators["Conv"].in_8_bits)
     assert counts == [20, 19]
+
+
+def test_onnxruntime_leaves_the_normalisation_on_rows_of_pixels(quantiser: Quantiser, tmp_path: Path) -> None:
+    """With channels moved to the end it would take a tenth of a ResNet-50's time."""
+    quantiser.write(tmp_path / "int8.onnx", tiny_card())
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(tmp_path / "int8.onnx", options, providers=["CPUExecutionProvider"])
+    optimised = onnx.load(tmp_path / "optimised.onnx").graph
+    constants = {tensor.name: tuple(tensor.dims) for tensor in optimised.initializer}
+    read = {
+        node.op_type: constants[name]
+        for node in optimised.node
+        for name in node.input
+        if node.op_type in ("Sub", "Mul") and np.prod(constants.get(name, ())) == 3
+    }
+    assert read == {"Sub": (1, 3, 1), "Mul": (1, 3, 1)}
+    assert "QLinearConv" in {node.op_type for node in optimised.node}
 
 
 def test_equal_calibration_gives_equal_bytes(
