@@ -113,7 +113,7 @@ class Exporter:
         return drawn_photos(self.checkpoint.card.preprocessing)
 
     def _attempts(self, target: Target) -> Iterator[Callable[[Path], None]]:
-        """Ways to write the target's file: with all of the trunk reduced, then with its stem left in fp32."""
+        """Ways to write the target's file: for half precision the whole trunk, then all but its stem."""
         notes: dict[str, Any] = {"target": target.name, "precision": target.precision}
         if target.precision == "fp32":
             yield lambda path: self._save(self.graph, path, notes)
@@ -122,9 +122,8 @@ class Exporter:
         if target.precision == "int8":
             calibration = self._calibration(target)
             quantiser = Quantiser(self.graph, calibration.images)
-            for kept in ([], [stem]):
-                extra = {"calibrated_on": calibration.source, "kept_in_fp32": kept}
-                yield partial(quantiser.write, card=self._card(notes | extra), kept=kept)
+            notes |= {"calibrated_on": calibration.source, "kept_in_fp32": [stem]}
+            yield partial(quantiser.write, card=self._card(notes))
             return
         seen = self._comparison() if self.photos is None else self.photos.calibration
         beyond = out_of_range(self.graph, seen.images)
