@@ -8,6 +8,7 @@ Everything else that a prediction needs (labels, crop, calibration) stands in th
 import contextlib
 import hashlib
 import io
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,11 @@ SHORTEST_ID = 12
 
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 LOG_WARNING, LOG_ERROR, LOG_FATAL = 2, 3, 4
+NEWER = {
+    r"Opset (\d+) is under development.*is till opset (\d+)": "ONNX opset",
+    r"IR version: (\d+), max supported IR version: (\d+)": "ONNX IR version",
+}
+"""What onnxruntime says of a file that is newer than it is, and of which kind of number."""
 UNREADABLE = (
     ort_errors.EPFail,
     ort_errors.Fail,
@@ -260,10 +266,7 @@ def _open_session(path: Path, provider: Provider, threads: int | None) -> onnxru
             onnxruntime.preload_dlls()
             session = onnxruntime.InferenceSession(path, options, providers=[CUDA, CPU])
     except UNREADABLE as error:
-        raise ModelFileError(
-            f"{path} is not an ONNX file that onnxruntime {onnxruntime.__version__} can run, or is cut short "
-            f"({_first_line(error)}); copy it again, or write it again with python -m export."
-        ) from error
+        raise ModelFileError(_why_unreadable(path, str(error))) from error
     if provider == "cuda" and CUDA not in session.get_providers():
         raise ModelFileError(
             "provider is 'cuda' and onnxruntime could not start it: no NVIDIA GPU, driver, CUDA or cuDNN "
@@ -282,8 +285,20 @@ def _quiet_onnxruntime() -> Iterator[None]:
         onnxruntime.set_default_logger_severity(LOG_WARNING)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0].rpartition(" : ")[2].strip().rstrip(".")
+def _why_unreadable(path: Path, message: str) -> str:
+    """One sentence from what onnxruntime said, without its places in C++."""
+    for pattern, what in NEWER.items():
+        if found := re.search(pattern, message):
+            return (
+                f"{path} is written in {what} {found[1]} and onnxruntime {onnxruntime.__version__} knows up to "
+                f"{found[2]}; update onnxruntime, or write the file again with python -m export."
+            )
+    line = re.sub(r"/onnxruntime_src/.*\) ", " ", message.partition("\n")[0])
+    said = line.rpartition(" : ")[2].strip().rstrip(".")
+    return (
+        f"{path} is not an ONNX file that onnxruntime {onnxruntime.__version__} can run, or is cut short "
+        f"({said}); copy it again, or write it again with python -m export."
+    )
 
 
 def _read_card(session: onnxruntime.InferenceSession, path: Path) -> ModelCard:

@@ -180,6 +180,26 @@ def test_a_file_that_is_not_onnx(tmp_path: Path, data: bytes) -> None:
         Classifier(path)
 
 
+@pytest.mark.parametrize(
+    ("opset", "ir_version", "sentence"),
+    [
+        (
+            99,
+            10,
+            r"is written in ONNX opset 99 and onnxruntime \S+ knows up to \d+; update onnxruntime, or write",
+        ),
+        (18, 99, r"is written in ONNX IR version 99 and onnxruntime \S+ knows up to \d+; update"),
+    ],
+)
+def test_a_file_from_the_future(tmp_path: Path, opset: int, ir_version: int, sentence: str) -> None:
+    value = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1])
+    graph = helper.make_graph([helper.make_node("Identity", ["image"], ["image"])], "graph", [value], [value])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
+    onnx.save(model, tmp_path / "model.onnx")
+    with pytest.raises(ModelFileError, match=sentence):
+        Classifier(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize("kept", [0.01, 0.5, 0.999])
 def test_a_truncated_file(tiny_model: Path, tmp_path: Path, kept: float) -> None:
     path = tmp_path / "model.onnx"

@@ -1,7 +1,10 @@
 """A file gets its name only after it has been compared with its checkpoint."""
 
 import dataclasses
+import errno
 import json
+import os
+import resource
 import shutil
 from pathlib import Path
 
@@ -161,6 +164,33 @@ def test_reduced_files_carry_what_was_done_to_them(
     assert notes["kept_in_fp32"] == (["conv1"] if name == "cpu-int8" else [])
     assert notes.get("calibrated_on") == ("2 photos" if name == "cpu-int8" else None)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["cpu-fp32", "cpu-int8", "cuda-fp16"])
+def test_a_disk_that_takes_no_more_leaves_the_last_good_file(
+    exporter: command.Exporter,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    target = lenient(name)
+    path = tmp_path / target.file_name
+    path.write_bytes(b"the last good file")
+    monkeypatch.setattr(command, "find_target", lambda _: target)
+    monkeypatch.setattr(command.Exporter, "open", lambda *_: exporter)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+    try:
+        code = run(lambda: command.main(["runs/tiny", "--out", str(tmp_path), "--target", name]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: ")
+    assert os.strerror(errno.EFBIG) in error
+    assert path.read_bytes() == b"the last good file"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_half_precision_that_misses_is_tried_again_with_the_stem_in_fp32(
