@@ -7,7 +7,9 @@ import textwrap
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from training.data.datasets.registry import display_name
 from training.evaluation.plots import BLUE, GREEN, GRID, INK, MUTED, ORANGE, figure_png
@@ -166,21 +168,33 @@ def plot_gains(rows: list[dict[str, Any]]) -> bytes:
                 gain = row["gain"]
                 axes.plot([row[key]] * 2, [gain["low"], gain["high"]], color=BLUE, linewidth=1.2, alpha=0.5)
                 axes.plot([row[key]], [gain["value"]], "o", color=BLUE, ms=5)
-                axes.annotate(
-                    display_name(row["label"]),
-                    (row[key], gain["value"]),
-                    xytext=(4, 3),
-                    textcoords="offset points",
-                    fontsize=6.5,
-                    color=INK,
-                )
             axes.set_xlabel(title)
             axes.margins(x=0.3)
             axes.grid(color=GRID)
             axes.set_axisbelow(True)
+            _name_points(axes, {display_name(r["label"]): (r[key], r["gain"]["value"]) for r in rows})
         figure.axes[0].set_ylabel("average precision, MTL less ResNet")
 
     return figure_png(draw, 8.5, 3.8)
+
+
+def _name_points(axes: Axes, points: dict[str, tuple[float, float]]) -> None:
+    """Write names beside points, those farthest from the middle first; a name that would lie on another is left
+    out."""
+    middle = np.median(list(points.values()), axis=0)
+    spread = np.std(list(points.values()), axis=0) + 1e-9
+    distance = {name: np.hypot(*((np.array(place) - middle) / spread)) for name, place in points.items()}
+    axes.autoscale_view()
+    taken: list[Bbox] = []
+    for name in sorted(points, key=lambda name: -distance[name]):
+        label = axes.annotate(
+            name, points[name], xytext=(4, 3), textcoords="offset points", fontsize=6.5, color=INK
+        )
+        box = label.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            label.remove()
+        else:
+            taken.append(box)
 
 
 def plot_coupling(points: list[dict[str, Any]]) -> bytes:
@@ -197,7 +211,7 @@ def plot_coupling(points: list[dict[str, Any]]) -> bytes:
                 places, [v["value"] for v in own], "o-", ms=5, color=ARM_COLOURS[arm], label=ARM_NAMES[arm]
             )
         left.set(title="mAP-class", xlabel="coupling of lesion and site", ylim=(0, 1))
-        left.legend(frameon=False, fontsize=8)
+        left.legend(frameon=False, fontsize=8, loc="lower right")
         gains = [point["gain"] for point in points]
         right.axhline(0, color=MUTED, linewidth=1)
         right.vlines(
