@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from benchmarks.latency_variants import drawn_photos, session_options
-from export.contract import IMAGE
+from export.contract import IMAGE, LESION_CAM
 
 WARM_UP_CALLS = 3
 CALLS = 20
@@ -33,7 +34,8 @@ class Profile:
     pass_ms: float
     """All operators together."""
     by_part: dict[str, float]
-    """Share of the time by place: before the stem, the stem (first convolution), behind it."""
+    """Share of the time by place: before the stem, the stem (first convolution), behind it, and the heatmap where
+    it is a convolution, the last one."""
     by_operator: dict[str, float]
     """Share of the time, the greatest first."""
     counts: dict[str, int]
@@ -56,10 +58,17 @@ def profile(
     passes = split_passes(events)[WARM_UP_CALLS:]
     operators = [Counter[str]() for _ in passes]
     parts = [Counter[str]() for _ in passes]
+    graph = onnx.load(path).graph
+    has_map = any(node.op_type == "Conv" and LESION_CAM in node.output for node in graph.node)
     for events_of_pass, by_operator, by_part in zip(passes, operators, parts, strict=True):
         part = "before the stem"
+        convolutions = [e for e in events_of_pass if e["args"]["op_name"] in CONVOLUTIONS]
         for event in events_of_pass:
             operator, microseconds = event["args"]["op_name"], event["dur"]
+            if has_map and event is convolutions[-1]:
+                by_operator[operator] += microseconds
+                by_part["the heatmap"] += microseconds
+                continue
             is_stem = part == "before the stem" and operator in CONVOLUTIONS
             part = "the stem" if is_stem else "behind the stem" if part == "the stem" else part
             by_operator[operator] += microseconds

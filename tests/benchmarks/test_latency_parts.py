@@ -117,7 +117,7 @@ def test_a_profile_shares_out_the_whole_pass(tiny_model: Path) -> None:
     found = profile(tiny_model, tiny_model.name, threads=1, photo_size_hw=(80, 80), calls=3)
     assert sum(found.by_operator.values()) == pytest.approx(1)
     assert sum(found.by_part.values()) == pytest.approx(1)
-    assert set(found.by_part) == {"before the stem", "the stem", "behind the stem"}
+    assert set(found.by_part) == {"before the stem", "the stem", "behind the stem", "the heatmap"}
     convolutions = sum(count for name, count in found.counts.items() if "Conv" in name)
     assert convolutions == sum(node.op_type == "Conv" for node in onnx.load(tiny_model).graph.node)
     assert len(profile_table(found).splitlines()) > 5
