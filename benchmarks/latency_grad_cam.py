@@ -21,7 +21,7 @@ def open_grad_cam(subject: Subject) -> Bind:
     """A prediction, and the heatmap of its most probable label by gradients through the whole network."""
     checkpoint = load_checkpoint(subject.path)
     network, card = checkpoint.network, checkpoint.card
-    cam = GradCAM(_LesionLogits(network), [network.get_submodule(network.last_stage)])
+    cam = GradCAM(LesionLogits(network), [network.get_submodule(network.last_stage)])
 
     def bind(images: Sequence[np.ndarray]) -> Call:
         array = torch.from_numpy(np.stack(images))
@@ -36,7 +36,7 @@ def open_grad_cam(subject: Subject) -> Bind:
     return bind
 
 
-class _LesionLogits(nn.Module):
+class LesionLogits(nn.Module):
     """The library explains a network that gives one tensor."""
 
     def __init__(self, network: LesionNetwork) -> None:

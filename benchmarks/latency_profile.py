@@ -65,14 +65,10 @@ def profile(
         convolutions = [e for e in events_of_pass if e["args"]["op_name"] in CONVOLUTIONS]
         for event in events_of_pass:
             operator, microseconds = event["args"]["op_name"], event["dur"]
-            if has_map and event is convolutions[-1]:
-                by_operator[operator] += microseconds
-                by_part["the heatmap"] += microseconds
-                continue
             is_stem = part == "before the stem" and operator in CONVOLUTIONS
             part = "the stem" if is_stem else "behind the stem" if part == "the stem" else part
             by_operator[operator] += microseconds
-            by_part[part] += microseconds
+            by_part["the heatmap" if has_map and event is convolutions[-1] else part] += microseconds
     pass_us = float(np.median([sum(by_part.values()) for by_part in parts]))
     return Profile(
         name,

@@ -68,11 +68,7 @@ def _settle(network: LesionNetwork, images: torch.Tensor) -> None:
 
 
 def write_targets(run: Path, folder: Path) -> list[Path]:
-    """Every target's file, none of them compared with the run.
-
-    Raises:
-        CheckpointError: the architecture cannot be exported.
-    """
+    """Every target's file, none of them compared with the run."""
     checkpoint = load_checkpoint(run)
     folder.mkdir(parents=True, exist_ok=True)
     plain = folder / "plain.onnx"

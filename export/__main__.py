@@ -118,15 +118,15 @@ class Exporter:
         if target.precision == "fp32":
             yield lambda path: self._save(self.graph, path, notes)
             return
-        stem = layer_name(trunk_nodes(self.graph)[0])
         if target.precision == "int8":
             calibration = self._calibration(target)
             quantiser = Quantiser(self.graph, calibration.images)
-            notes |= {"calibrated_on": calibration.source, "kept_in_fp32": [stem]}
+            notes |= {"calibrated_on": calibration.source, "kept_in_fp32": quantiser.kept}
             yield partial(quantiser.write, card=self._card(notes))
             return
         seen = self._comparison() if self.photos is None else self.photos.calibration
         beyond = out_of_range(self.graph, seen.images)
+        stem = layer_name(trunk_nodes(self.graph)[0])
         for layer, magnitude in beyond.items():
             print(
                 f"{layer} reaches {magnitude:.3g}, which fp16 hardly holds: it stays in fp32", file=sys.stderr

@@ -25,6 +25,7 @@ from training.models.preprocess import preprocess
 OPSET = 18
 """The first with an antialiased Resize, and the one that the exporter writes without a conversion."""
 ANY_SIZE = 2**40
+"""Of constants, in bytes, that the exporter may compute beforehand."""
 EXAMPLE_SHAPE = (2, 97, 131, 3)
 """Of the photos that trace the graph: more than one, of unequal sides, so that no size is taken as fixed."""
 

@@ -58,21 +58,13 @@ def _converted(model: onnx.ModelProto, inside: set[str]) -> onnx.ModelProto:
     copy.CopyFrom(model)
     graph = copy.graph
     del graph.value_info[:]  # The types of what is inside are others now.
-    weights = {
-        tensor.name: tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT
-    }
-    integers = {tensor.name for tensor in graph.initializer if tensor.name not in weights}
+    weights = {tensor.name for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT}
+    integers = {tensor.name for tensor in graph.initializer} - weights
     doors = {output.name for output in graph.output}
     halves = {name for node in graph.node if node.name in inside for name in node.output} - doors
-    halved = {name for node in graph.node if node.name in inside for name in node.input} & set(weights)
+    halved = {name for node in graph.node if node.name in inside for name in node.input} & weights
     casts: set[str] = set()
     nodes: list[onnx.NodeProto] = []
-
-    def half(name: str) -> str:
-        """The name of an fp32 tensor in half precision; a weight is stored so, others are cast."""
-        if name in halved:
-            return name
-        return cast(name, f"{name}_half", onnx.TensorProto.FLOAT16)
 
     def cast(name: str, result: str, kind: int) -> str:
         """Cast once, where it is first asked for."""
@@ -85,9 +77,9 @@ def _converted(model: onnx.ModelProto, inside: set[str]) -> onnx.ModelProto:
         node = onnx.NodeProto.FromString(original.SerializeToString())
         leaving = []
         for index, name in enumerate(node.input):
-            if node.name in inside and name and name not in halves and name not in integers:
-                node.input[index] = half(name)
-            elif node.name not in inside and (name in halves or name in halved):
+            if node.name in inside and name and name not in halves | halved | integers:
+                node.input[index] = cast(name, f"{name}_half", onnx.TensorProto.FLOAT16)
+            elif node.name not in inside and name in halves | halved:
                 node.input[index] = cast(name, f"{name}_single", onnx.TensorProto.FLOAT)
         for index, name in enumerate(node.output):
             if node.name in inside and name in doors:

@@ -23,7 +23,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, 
 from onnxruntime.quantization.calibrate import TensorData, TensorsData, save_tensors_data
 
 from export.ranges import Statistics, collect
-from export.trunk import trunk_nodes, write_card
+from export.trunk import layer_name, trunk_nodes, write_card
 from training.models.card import ModelCard
 
 WEIGHT_STEPS = 127
@@ -38,9 +38,14 @@ class Quantiser:
     Args:
         model: as `export.graph.write_graph` wrote it.
         images: the calibration photos, each (H, W, 3) uint8, RGB.
+
+    Attributes:
+        kept: names of the layers that stay in fp32.
     """
 
     def __init__(self, model: onnx.ModelProto, images: Sequence[np.ndarray]) -> None:
+        stem, *self._behind_stem = trunk_nodes(model)
+        self.kept = [layer_name(stem)]
         self._model = model
         self._statistics = collect(model, images)
 
@@ -51,11 +56,10 @@ class Quantiser:
             path: for the file.
             card: for the file.
         """
-        _, *rest = trunk_nodes(self._model)
-        behind_stem = list(takewhile(lambda node: node.op_type != "Conv", rest))
-        nodes = rest[len(behind_stem) :]
+        pooling = list(takewhile(lambda node: node.op_type != "Conv", self._behind_stem))
+        nodes = self._behind_stem[len(pooling) :]
         model = with_corrected_biases(self._model, nodes, self._statistics)
-        _hold_poolings(model, {node.name for node in behind_stem})
+        _hold_poolings(model, {node.name for node in pooling})
         ranges = {
             name: TensorData(lowest=np.float32(own.low), highest=np.float32(own.high))
             for name, own in self._statistics.items()

@@ -11,18 +11,8 @@ import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
+from benchmarks.latency_grad_cam import LesionLogits
 from training.models.networks import LesionNetwork
-
-
-class LesionLogits(torch.nn.Module):
-    """What the package can read: a module with one tensor of logits."""
-
-    def __init__(self, network: LesionNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        return self.network(image).lesion
 
 
 def package_maps(network: LesionNetwork, images: torch.Tensor, labels: Sequence[int]) -> np.ndarray:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from pytorch_grad_cam import GuidedBackpropReLUModel
 
-from tests.grad_cam_package import LesionLogits, package_maps
+from benchmarks.latency_grad_cam import LesionLogits
+from tests.grad_cam_package import package_maps
 from training.explanations.gradients import grad_cam, guided_backpropagation
 from training.models.networks import LesionNetwork, build_network
 
