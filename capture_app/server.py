@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capture_app.connect.origin import SameOriginSockets
 from export.runtime import Classifier
 from training.errors import ModelFileError
 
@@ -59,6 +60,7 @@ def create_app(model: Path, routes: "Sequence[BaseRoute]" = ()) -> "App":
         ModelFileError: the file cannot be used.
     """
     from starlette.formparsers import MultiPartParser
+    from starlette.middleware import Middleware
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -79,7 +81,11 @@ def create_app(model: Path, routes: "Sequence[BaseRoute]" = ()) -> "App":
     async def answer_health(_request: Request) -> Response:
         return Response(json.dumps(health), media_type="application/json")
 
-    return App(PAGE, routes=[Route("/v1/health", answer_health), *routes])
+    return App(
+        PAGE,
+        routes=[Route("/v1/health", answer_health), *routes],
+        middleware=[Middleware(SameOriginSockets)],
+    )
 
 
 def app_version() -> str:

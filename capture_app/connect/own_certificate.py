@@ -70,8 +70,9 @@ def read_own_certificate(
 
 
 def _read_chain(path: Path) -> list[x509.Certificate]:
+    data = _read(path, "--certificate")
     try:
-        return x509.load_pem_x509_certificates(_read(path, "--certificate"))
+        return x509.load_pem_x509_certificates(data)
     except ValueError:
         raise UserError(
             f"{path} is not a certificate in PEM (text that begins with -----BEGIN CERTIFICATE-----); give the "
@@ -80,8 +81,9 @@ def _read_chain(path: Path) -> list[x509.Certificate]:
 
 
 def _read_key(path: Path) -> PrivateKeyTypes:
+    data = _read(path, "--private-key")
     try:
-        return serialization.load_pem_private_key(_read(path, "--private-key"), password=None)
+        return serialization.load_pem_private_key(data, password=None)
     except TypeError:
         raise UserError(
             f"{path} is locked with a password, which nobody could type when the page starts by itself; give the "
