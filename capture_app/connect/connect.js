@@ -96,12 +96,17 @@ async function checkSocket() {
 
 const go = document.getElementById("go");
 const again = document.getElementById("again");
+const heading = document.getElementById("heading");
+const lede = document.getElementById("lede");
+const asked = { heading: heading.textContent, lede: lede.textContent };
 let running = false;
 let trusted = false;
 
 async function check() {
   if (running) return;
   running = true;
+  heading.textContent = asked.heading;
+  lede.textContent = asked.lede;
   again.disabled = true;
   go.hidden = true;
   for (const id of ["trust", "camera", "socket"]) show(id, "wait");
@@ -116,8 +121,8 @@ async function check() {
 }
 
 function sayReady() {
-  document.getElementById("heading").textContent = say("ready_heading");
-  document.getElementById("lede").textContent = say("ready_lede");
+  heading.textContent = say("ready_heading");
+  lede.textContent = say("ready_lede");
   document.getElementById("gentle")?.remove();
   for (const id of ["ios", "android"]) document.getElementById(id)?.removeAttribute("open");
 }
