@@ -2,11 +2,17 @@
 
 import asyncio
 import io
+import json
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -18,7 +24,7 @@ from capture_app.connect.authority import open_authority, open_leaf
 from capture_app.connect.door import TLS_HANDSHAKE, Door, Rooms
 from capture_app.connect.origin import SameOriginSockets, is_same_origin
 from capture_app.connect.routes import PhoneAccess, connect_app, qr_terminal, read_texts, render
-from tests.capture_app.harness import ROOT
+from tests.capture_app.harness import ROOT, START_SECONDS
 
 NAMES = ["clinic", "clinic.local"]
 
@@ -162,8 +168,6 @@ def test_the_page_says_what_belongs_to_its_case(access):
 
 
 def test_every_text_that_the_script_says_is_there():
-    import re
-
     script = (ROOT / "capture_app/connect/connect.js").read_text()
     texts = read_texts()
     said = set(re.findall(r'"((?:trust|camera|socket|ready|word)_\w+|go_on|open)"', script))
@@ -173,8 +177,6 @@ def test_every_text_that_the_script_says_is_there():
 
 
 def test_the_script_opens_the_websocket_as_the_page_does():
-    import json
-
     from streamlit.proto.BackMsg_pb2 import BackMsg
 
     html, _ = render(PhoneAccess())
@@ -234,13 +236,21 @@ def start(model: Path, *options: str, **environment: str) -> "subprocess.Popen[s
     )
 
 
+def health(address: str, context: ssl.SSLContext | None) -> str:
+    """What /v1/health says, once the server listens."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/v1/health", timeout=20, context=context) as answer:
+                return json.load(answer)["status"]
+        except urllib.error.URLError as error:
+            if time.monotonic() > deadline or not isinstance(error.reason, ConnectionError):
+                raise
+            time.sleep(0.2)
+
+
 @pytest.mark.slow
 def test_with_ones_own_certificate_tls_and_this_machine_get_the_page(tiny_model, tmp_path):
-    import json
-    import re
-    import ssl
-    import urllib.request
-
     authority = open_authority(tmp_path / "kept", names=NAMES)
     pem = open_leaf(tmp_path / "kept", authority, [IPv4Address("192.168.7.20")], names=NAMES).path
     server = start(
@@ -255,17 +265,10 @@ def test_with_ones_own_certificate_tls_and_this_machine_get_the_page(tiny_model,
         assert f"open https://clinic:{port}/connect" in said.getvalue()
         assert "█" in said.getvalue()
         trusting = ssl.create_default_context(cadata=_authority_pem(authority))
-        addresses = [(f"https://127.0.0.1:{port}", trusting), (f"http://127.0.0.1:{port}", None)]
-        for address, context in addresses:
-            for _ in range(100):
-                try:
-                    with urllib.request.urlopen(f"{address}/v1/health", timeout=5, context=context) as answer:
-                        assert json.load(answer)["status"] == "ok"
-                        break
-                except ConnectionError:
-                    continue
+        assert health(f"https://127.0.0.1:{port}", trusting) == "ok"
+        assert health(f"http://127.0.0.1:{port}", None) == "ok"
         with pytest.raises(urllib.error.URLError, match="CERTIFICATE_VERIFY_FAILED"):
-            urllib.request.urlopen(addresses[0][0], timeout=5, context=ssl.create_default_context())
+            urllib.request.urlopen(f"https://127.0.0.1:{port}", context=ssl.create_default_context())
         assert not (tmp_path / "dermcapture").exists()
     finally:
         server.send_signal(signal.SIGINT)
