@@ -148,7 +148,10 @@ def test_a_proxy_that_does_not_pass_websockets_is_named(chromium, local):
     ("behave", "sentence"),
     [
         (lambda route: None, "nothing came back within 8 seconds"),
-        (lambda route: route.close(code=4001), "closed again (code 4001)"),
+        (
+            lambda route: route.on_message(lambda _message: route.close(code=4001)),
+            "closed again (code 4001)",
+        ),
     ],
 )
 def test_a_websocket_that_opens_in_vain_says_how(chromium, local, behave, sentence):
