@@ -7,15 +7,18 @@ One process holds one model, opened once and shared by all sessions. Torch-free.
 
 import json
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capture_app.connect.origin import SameOriginSockets
 from export.runtime import Classifier
 from training.errors import ModelFileError
 
 if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
     from streamlit.starlette import App
 
 MODEL_VARIABLE = "DERMCAPTURE_MODEL"
@@ -46,16 +49,18 @@ def _open(path: str) -> Classifier:
     return classifier
 
 
-def create_app(model: Path) -> "App":
+def create_app(model: Path, routes: "Sequence[BaseRoute]" = ()) -> "App":
     """The ASGI application.
 
     Args:
         model: an exported model; opened and tried here, so that a page never starts without one.
+        routes: more to serve beside the page, such as /connect.
 
     Raises:
         ModelFileError: the file cannot be used.
     """
     from starlette.formparsers import MultiPartParser
+    from starlette.middleware import Middleware
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.routing import Route
@@ -76,7 +81,11 @@ def create_app(model: Path) -> "App":
     async def answer_health(_request: Request) -> Response:
         return Response(json.dumps(health), media_type="application/json")
 
-    return App(PAGE, routes=[Route("/v1/health", answer_health)])
+    return App(
+        PAGE,
+        routes=[Route("/v1/health", answer_health), *routes],
+        middleware=[Middleware(SameOriginSockets)],
+    )
 
 
 def app_version() -> str:

@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[1]
 
 TORCH_FREE = [
     "capture_app",
+    "capture_app.connect.door",
+    "capture_app.connect.way",
     "capture_app.page",
     "capture_app.quality",
     "capture_app.server",

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,20 +56,22 @@ def write_fake_camera(path: Path, jpeg: bytes) -> Path:
 
 
 @contextmanager
-def serve(model: Path, log: Path) -> Iterator[str]:
-    """Run `python -m capture_app` on a free port; gives its address once it is healthy."""
+def serve(
+    model: Path, log: Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run `python -m capture_app` on a free port; gives its address on this machine once it is healthy."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     address = f"http://localhost:{port}"
-    command = [sys.executable, "-m", "capture_app", str(model), "--port", str(port)]
+    command = [sys.executable, "-m", "capture_app", str(model), "--port", str(port), *options]
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
             cwd=ROOT,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})},
         )
         try:
             _wait_until_healthy(server, address, log)

@@ -204,6 +204,7 @@ def test_the_packages_files_are_all_named_for_the_wheel():
     for package, folder in (
         ("capture_app", ROOT / "capture_app"),
         ("capture_app.camera", ROOT / "capture_app/camera"),
+        ("capture_app.connect", ROOT / "capture_app/connect"),
     ):
         shipped = {path for pattern in named[package] for path in folder.glob(pattern)}
         own = {path for path in [*folder.glob("*.*"), *folder.glob(".streamlit/*")] if path.is_file()}
