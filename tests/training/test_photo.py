@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.data.photo import ORIENTATION_TAG, Photo, decode_photo, read_photo
+from training.data import photo as photo_module
+from training.data.photo import ORIENTATION_TAG, Photo, decode_photo, decode_photo_sizes, read_photo
 from training.errors import PhotoError
 
 
@@ -168,3 +169,30 @@ def test_threads_leave_warnings_as_they_were():
         photos = list(pool.map(decode_photo, [data] * 100))
     assert warnings.filters == before
     assert all((photo.image_rgb == 255).all() for photo in photos)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_several_sizes_have_the_very_pixels_of_each_alone(fmt, orientation):
+    noise = np.random.default_rng(0).integers(0, 256, (333, 250, 3), np.uint8)
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = orientation
+    data = encode(Image.fromarray(noise), fmt, exif=exif)
+    sides = (None, 250, 124, 70, 40, 33, 32)
+    for side, photo in zip(sides, decode_photo_sizes(data, sides), strict=True):
+        alone = decode_photo(data, min_side=side)
+        np.testing.assert_array_equal(photo.image_rgb, alone.image_rgb)
+        assert (photo.original_size_hw, photo.notes) == (alone.original_size_hw, alone.notes)
+
+
+@pytest.mark.parametrize(("fmt", "decodes"), [("JPEG", 2), ("PNG", 1)])
+def test_sizes_that_a_codec_gives_at_once_are_decoded_once(fmt, decodes, monkeypatch):
+    calls = []
+    decode = photo_module._decode
+    monkeypatch.setattr(photo_module, "_decode", lambda *given: calls.append(given) or decode(*given))
+    data = encode(Image.fromarray(np.zeros((800, 1000, 3), np.uint8)), fmt)
+    photos = decode_photo_sizes(data, (40, 50, 100, 110, 200))  # A JPEG's: 1/8 thrice, then 1/4 twice.
+    assert len(calls) == decodes
+    assert [min(photo.image_rgb.shape[:2]) for photo in photos] == (
+        [50, 50, 100, 200, 200] if fmt == "JPEG" else [40, 50, 100, 115, 200]
+    )

@@ -11,6 +11,7 @@ import io
 import os
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,26 +93,72 @@ def decode_photo(data: bytes, *, name: str = "the photo", min_side: int | None =
     Raises:
         PhotoError: not a photo, truncated, too small, too large, or animated; the sentence says which.
     """
+    return decode_photo_sizes(data, (min_side,), name=name)[0]
+
+
+def decode_photo_sizes(
+    data: bytes, min_sides: Sequence[int | None], *, name: str = "the photo"
+) -> list[Photo]:
+    """`decode_photo` at several sizes, each with the very pixels that it alone would give.
+
+    Sizes that a JPEG's DCT reduces alike are decoded once, and sizes that come out alike share one array.
+
+    Args:
+        data: the file's content.
+        min_sides: see `decode_photo`; a photo is returned for each.
+        name: how messages call it.
+
+    Raises:
+        PhotoError: as `decode_photo`.
+    """
+    decoded: dict[tuple[int, int], _Decoded] = {}
+    photos: dict[tuple[tuple[int, int], int], Photo] = {}
+    asked = []
     # Pillow warns of odd metadata (a corrupt EXIF block, say); here the pixels count, and errors still raise.
-    with _NO_WARNINGS, _open(data, name) as image:
-        stored_hw = (image.height, image.width)
-        notes = _notes(image, name, deep=_is_deep(image, data))
-        if min_side is not None:
-            image.draft(None, (min_side, min_side))
-        try:
-            image.load()
-            orientation = image.getexif().get(ORIENTATION_TAG, 1)
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
-            raise PhotoError(
-                f"{name} is damaged or cut short ({error}); copy it again or take the photo again."
-            ) from error
-        rgb = _to_rgb(image)
-    if min_side is not None and (factor := min(rgb.size) // min_side) > 1:
-        rgb = rgb.reduce(factor)
-    if (method := UPRIGHT.get(orientation)) is not None:
+    with _NO_WARNINGS:
+        for min_side in min_sides:
+            with _open(data, name) as image:
+                stored_hw = (image.height, image.width)
+                if min_side is not None:
+                    image.draft(None, (min_side, min_side))
+                size = image.size
+                if size not in decoded:
+                    decoded[size] = _decode(image, data, name, stored_hw)
+            factor = 1 if min_side is None else max(1, min(size) // min_side)
+            if (size, factor) not in photos:
+                photos[size, factor] = _reduced(decoded[size], factor)
+            asked.append(photos[size, factor])
+    return asked
+
+
+@dataclass(frozen=True, eq=False)
+class _Decoded:
+    """A photo as its codec gave it, not upright yet."""
+
+    rgb: Image.Image
+    orientation: int
+    stored_hw: tuple[int, int]
+    notes: tuple[str, ...]
+
+
+def _decode(image: Image.Image, data: bytes, name: str, stored_hw: tuple[int, int]) -> _Decoded:
+    notes = _notes(image, name, deep=_is_deep(image, data))
+    try:
+        image.load()
+        orientation = image.getexif().get(ORIENTATION_TAG, 1)
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
+        raise PhotoError(
+            f"{name} is damaged or cut short ({error}); copy it again or take the photo again."
+        ) from error
+    return _Decoded(_to_rgb(image), orientation, stored_hw, notes)
+
+
+def _reduced(decoded: _Decoded, factor: int) -> Photo:
+    rgb = decoded.rgb.reduce(factor) if factor > 1 else decoded.rgb
+    if (method := UPRIGHT.get(decoded.orientation)) is not None:
         rgb = rgb.transpose(method)
-    size_hw = stored_hw[::-1] if orientation in (5, 6, 7, 8) else stored_hw
-    return Photo(np.array(rgb), size_hw, notes)
+    turned = decoded.orientation in (5, 6, 7, 8)
+    return Photo(np.array(rgb), decoded.stored_hw[::-1] if turned else decoded.stored_hw, decoded.notes)
 
 
 class _NoWarnings:
