@@ -147,7 +147,10 @@ def percent(probability: float) -> str:
 
 
 def _data_url(image_rgb: np.ndarray) -> str:
-    encoded = cv2.imencode(".jpg", image_rgb[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
+    image_bgr = cv2.cvtColor(
+        image_rgb, cv2.COLOR_RGB2BGR
+    )  # A view with reversed bands takes three times as long.
+    encoded = cv2.imencode(".jpg", image_bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
     return _url("image/jpeg", encoded.tobytes())
 
 
