@@ -10,6 +10,7 @@ skin nor a large photo is taken for a fault. Pure functions; torch-free.
 
 import itertools
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -163,8 +164,8 @@ def measure_light(scene: Scene) -> Light:
     luma = scene.luma
     skin = luma[scene.skin]
     return Light(
-        highlight_luma=float(np.percentile(skin, 95)),
-        median_luma=float(np.median(skin)),
+        highlight_luma=_quantile(skin, 0.95),
+        median_luma=_quantile(skin, 0.5),
         clipped_share=float((luma >= CLIPPED_LUMA).mean()),
         uneven_stops=_uneven_stops(luma, scene.skin),
     )
@@ -182,6 +183,14 @@ def measure_sharpness(scene: Scene) -> float:
     return float(detail.std() / (texture.std() + CONTRAST_FLOOR))
 
 
+def _quantile(values: np.ndarray, share: float) -> float:
+    """`np.quantile` of (n,) uint8 from their histogram, which takes a fifth of the time."""
+    below = np.bincount(values, minlength=256).cumsum()
+    place = share * (len(values) - 1)
+    low, high = np.searchsorted(below, (math.floor(place), math.ceil(place)), side="right")
+    return float(low + (place - math.floor(place)) * (high - low))
+
+
 def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
     height, width = luma.shape
     rows, columns = np.linspace(0, height, GRID + 1).astype(int), np.linspace(0, width, GRID + 1).astype(int)
@@ -190,7 +199,7 @@ def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
         for left, right in itertools.pairwise(columns):
             inside = skin[top:bottom, left:right]
             if inside.mean() >= CELL_SKIN_SHARE:
-                cells.append(np.median(luma[top:bottom, left:right][inside]))
+                cells.append(_quantile(luma[top:bottom, left:right][inside], 0.5))
     if not cells:
         return 0.0
     linear = ((np.array(cells) + 1) / 256) ** 2.2

@@ -188,3 +188,10 @@ def real_photos() -> list[np.ndarray]:
     if not paths:
         pytest.skip(f"no PAD-UFES-20 photos under {root}; set DERMCAPTURE_REAL_DATA to where they are")
     return [read_photo(path, min_side=512).image_rgb for path in paths]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.95, 1.0])
+def test_a_quantile_of_a_histogram_is_the_quantile(count, share):
+    values = np.random.default_rng(count).integers(0, 256, count, np.uint8)
+    assert quality._quantile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-9)
