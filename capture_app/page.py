@@ -12,7 +12,7 @@ import streamlit as st
 
 from capture_app import view
 from capture_app.camera import camera_input
-from capture_app.reading import Reading, read_capture_bytes
+from capture_app.reading import Reading, read_capture_bytes, sharpened
 from capture_app.server import served_model
 from capture_app.tone import MAX_GAMMA, MIN_GAMMA, apply_gamma
 from export.heatmap import heat_scale, render_overlay
@@ -55,6 +55,9 @@ def main() -> None:
     st.html(HERE / "footer.html")
     with st.expander("About the model"):
         st.html(view.details(classifier.card, classifier.model_id))
+    if reading is not None and reading.sharper_from is not None:  # The answer is on the screen by now.
+        st.session_state["reading"] = sharpened(reading)
+        st.rerun()
 
 
 def ask_for_photo(card: ModelCard) -> None:

@@ -2,23 +2,27 @@
 
     reading = read_capture_bytes(data, "lesion.jpg", classifier.card)
     reading.quality.severity, reading.for_model.shape
+    reading = sharpened(reading)  # Once the answer is on the screen.
 
-Nothing is written to disk, and nothing but the pixels is kept. Torch-free.
+A photo is decoded once before the answer, at the size that the model needs; decoding it again for the eye would
+take about as long as the network. Nothing is written to disk, and in the end nothing but the pixels is kept.
+Torch-free.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from capture_app.locate import WORKING_SIDE_PX
 from capture_app.quality import Quality, check_photo
-from training.data.photo import decode_photo
+from training.data.photo import decode_photo, decode_photo_sizes
 from training.errors import PhotoError
 from training.models.card import ModelCard
 
 MAX_PHOTO_BYTES = 20 * 1024 * 1024
 SHOWN_MIN_SIDE = 512
-"""Shorter side, in pixels, down to which the photo is reduced for the checks and the screen."""
+"""Shorter side, in pixels, down to which the photo is reduced for the screen, in the end."""
 SHOWN_MAX_SIDE = 1024
 """Longer side, in pixels, of what the screen gets."""
 
@@ -31,12 +35,14 @@ class Reading:
     for_model: np.ndarray
     """(H, W, 3) uint8, RGB: decoded exactly as in training and in `export.classify`."""
     shown: np.ndarray
-    """(H, W, 3) uint8, RGB: larger or as large, for the eye."""
+    """(H, W, 3) uint8, RGB: larger or as large, for the checks and the eye; may be `for_model` itself."""
     size_hw: tuple[int, int]
     """Of the photo as it was taken, pixels."""
     quality: Quality
     """Boxes are in pixels of `shown`."""
     notes: tuple[str, ...]
+    sharper_from: bytes | None
+    """The photo's bytes, as long as `sharpened` has more to show; None from then on."""
 
 
 def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
@@ -50,9 +56,37 @@ def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
             f"{name} has {len(data) / 2**20:.0f} MB; at most {MAX_PHOTO_BYTES // 2**20} MB are taken: "
             "choose the photo at a smaller size, or save it as JPEG."
         )
-    photo = decode_photo(data, name=name, min_side=card.preprocessing.decode_min_side)
-    shown = _limit(decode_photo(data, name=name, min_side=SHOWN_MIN_SIDE).image_rgb)
-    return Reading(name, photo.image_rgb, shown, photo.original_size_hw, check_photo(shown), photo.notes)
+    for_model = card.preprocessing.decode_min_side
+    photo, larger = decode_photo_sizes(data, (for_model, max(for_model, WORKING_SIDE_PX)), name=name)
+    shown = _limit(larger.image_rgb)
+    seen, stored = min(larger.image_rgb.shape[:2]), min(photo.original_size_hw)
+    return Reading(
+        name=name,
+        for_model=photo.image_rgb,
+        shown=shown,
+        size_hw=photo.original_size_hw,
+        quality=check_photo(shown),
+        notes=photo.notes,
+        sharper_from=data if seen < min(SHOWN_MIN_SIDE, stored) else None,
+    )
+
+
+def sharpened(reading: Reading) -> Reading:
+    """The same reading with a picture of at least 512 pixels a side where the photo has them; findings stay.
+
+    Raises:
+        PhotoError: the photo cannot be decoded at this size.
+    """
+    if reading.sharper_from is None:
+        return reading
+    photo = decode_photo(reading.sharper_from, name=reading.name, min_side=SHOWN_MIN_SIDE)
+    shown, quality = _limit(photo.image_rgb), reading.quality
+    if quality.lesion is not None:
+        x_factor, y_factor = (shown.shape[axis] / reading.shown.shape[axis] for axis in (1, 0))
+        x0, y0, x1, y1 = quality.lesion.box
+        box = round(x0 * x_factor), round(y0 * y_factor), round(x1 * x_factor), round(y1 * y_factor)
+        quality = replace(quality, lesion=replace(quality.lesion, box=box))
+    return replace(reading, shown=shown, quality=quality, sharper_from=None)
 
 
 def _limit(image_rgb: np.ndarray) -> np.ndarray:

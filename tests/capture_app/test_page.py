@@ -14,7 +14,13 @@ import pytest
 from capture_app import view
 from capture_app.__main__ import bind
 from capture_app.camera import read_capture
-from capture_app.reading import MAX_PHOTO_BYTES, SHOWN_MAX_SIDE, read_capture_bytes
+from capture_app.reading import (
+    MAX_PHOTO_BYTES,
+    SHOWN_MAX_SIDE,
+    SHOWN_MIN_SIDE,
+    read_capture_bytes,
+    sharpened,
+)
 from capture_app.server import MODEL_VARIABLE, create_app, served_model
 from export.runtime import Classifier, Score
 from tests.capture_app.harness import ROOT, encode_jpeg, lesion_jpeg
@@ -32,6 +38,30 @@ def test_the_model_sees_the_photo_as_the_command_line_does():
     assert np.array_equal(reading.for_model, expected)
     assert reading.size_hw == (900, 900)
     assert max(reading.shown.shape[:2]) <= SHOWN_MAX_SIDE
+
+
+def test_a_large_photo_is_decoded_once_before_the_answer_and_shown_sharp_behind_it():
+    data, card = lesion_jpeg(size=2048), tiny_card()
+    reading = read_capture_bytes(data, "lesion.jpg", card)
+    assert reading.shown.shape == (256, 256, 3)
+    assert reading.sharper_from == data
+    sharp = sharpened(reading)
+    assert np.array_equal(sharp.shown, decode_photo(data, min_side=SHOWN_MIN_SIDE).image_rgb)
+    assert np.array_equal(sharp.for_model, reading.for_model)
+    assert sharp.quality.findings == reading.quality.findings
+    before, after = reading.quality.lesion, sharp.quality.lesion
+    assert before is not None
+    assert after is not None
+    np.testing.assert_allclose(np.array(after.box) / 512, np.array(before.box) / 256)
+    assert sharp.sharper_from is None
+    assert sharpened(sharp) is sharp
+
+
+@pytest.mark.parametrize("size", [200, 300, 520])
+def test_a_photo_that_is_shown_whole_holds_no_bytes_back(size):
+    reading = read_capture_bytes(lesion_jpeg(size=size), "lesion.jpg", tiny_card())
+    assert reading.shown.shape[:2] == ((size, size) if size < 512 else (260, 260))
+    assert (reading.sharper_from is None) == (size < 512)
 
 
 def test_a_long_photo_is_shown_small_and_checked():
@@ -115,11 +145,13 @@ def test_the_page_answers_for_a_photo_in_its_session(tiny_model, monkeypatch):
     monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
     classifier = Classifier(tiny_model)
     page = AppTest.from_file(str(PAGE), default_timeout=60)
-    reading = read_capture_bytes(lesion_jpeg(size=400), "lesion.jpg", classifier.card)
+    reading = read_capture_bytes(lesion_jpeg(size=1200), "lesion.jpg", classifier.card)
     page.session_state["reading"] = reading
     page.session_state["anyway"] = True
     page.run()
     assert not page.exception
+    assert page.session_state["reading"].sharper_from is None
+    assert page.session_state["reading"].shown.shape[0] > reading.shown.shape[0]
     best = classifier.predict([reading.for_model])[0].lesions[0]
     bars = next(html.proto.body for html in page.get("html") if '<ol class="dc-bars">' in html.proto.body)
     assert f"<span>{best.display}</span><b>{view.percent(best.probability)}</b>" in bars
