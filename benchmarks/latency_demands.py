@@ -135,7 +135,7 @@ def judge(variants: Sequence[Variant], threads: int, cold: ColdStart | None = No
             )
         for model, numerator, denominator in pairs:
             outcomes.append(
-                _judge(demand, model, threads, ratio_of_rounds(numerator.timed, denominator.timed))
+                judge_ratio(demand, model, threads, ratio_of_rounds(numerator.timed, denominator.timed))
             )
     return (*outcomes, _judge_cold(cold))
 
@@ -155,7 +155,8 @@ def _pairs(
             yield below.subject.model, above, below
 
 
-def _judge(demand: Demand, model: str, threads: int, ratio: Ratio) -> Outcome:
+def judge_ratio(demand: Demand, model: str, threads: int, ratio: Ratio) -> Outcome:
+    """A demand against the ratio that it is about."""
     met = demand.met_by(ratio.value)
     return Outcome(
         demand.text,

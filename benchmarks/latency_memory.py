@@ -60,16 +60,17 @@ def open_and_predict(subject: Subject, batch_size: int, photo_size_hw: tuple[int
     """What the new process does."""
     importlib.import_module(MODULES[subject.kind])
     images = drawn_photos(batch_size, photo_size_hw)
-    before = _status_mb("VmRSS")
+    before = status_mb("VmRSS")
     calls = []
     open_ms = milliseconds(lambda: calls.append(open_subject(subject)(images)))
     first_ms = milliseconds(calls[0])
-    peak = _status_mb("VmHWM")
+    peak = status_mb("VmHWM")
     added = None if peak is None or before is None else peak - before
     return Alone(open_ms, first_ms, added, peak)
 
 
-def _status_mb(key: str) -> float | None:
+def status_mb(key: str) -> float | None:
+    """`VmRSS`, what is resident, or `VmHWM`, the most that ever was, 10^6 bytes; None without /proc."""
     if not STATUS.exists():
         return None
     match = re.search(

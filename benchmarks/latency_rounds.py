@@ -84,6 +84,14 @@ def ratio_of_rounds(numerator: Timed, denominator: Timed) -> Ratio:
     return Ratio(float(np.median(ratios)), (float(low), float(high)), len(ratios))
 
 
+def median_of_rounds(rounds_ms: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]]:
+    """The median over rounds of each round's median, and its 95% interval by bootstrap over rounds."""
+    medians = np.array([float(np.median(turn)) for turn in rounds_ms])
+    draws = np.random.default_rng(0).integers(0, len(medians), (RESAMPLES, len(medians)))
+    low, high = interval_ends(np.median(medians[draws], axis=1))
+    return float(np.median(medians)), (float(low), float(high))
+
+
 def milliseconds(call: Callable[[], object]) -> float:
     """How long one call takes."""
     start = time.perf_counter()

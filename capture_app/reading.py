@@ -16,7 +16,7 @@ import numpy as np
 
 from capture_app.locate import WORKING_SIDE_PX
 from capture_app.quality import Quality, check_photo
-from training.data.photo import decode_photo, decode_photo_sizes
+from training.data.photo import Photo, decode_photo, decode_photo_sizes
 from training.errors import PhotoError
 from training.models.card import ModelCard
 
@@ -56,10 +56,9 @@ def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
             f"{name} has {len(data) / 2**20:.0f} MB; at most {MAX_PHOTO_BYTES // 2**20} MB are taken: "
             "choose the photo at a smaller size, or save it as JPEG."
         )
-    for_model = card.preprocessing.decode_min_side
-    photo, larger = decode_photo_sizes(data, (for_model, max(for_model, WORKING_SIDE_PX)), name=name)
-    shown = _limit(larger.image_rgb)
-    seen, stored = min(larger.image_rgb.shape[:2]), min(photo.original_size_hw)
+    photo, shown = decode_capture(data, name, card)
+    wanted = min(SHOWN_MIN_SIDE, *photo.original_size_hw)
+    more_to_show = min(shown.shape[:2]) < wanted and max(shown.shape[:2]) < SHOWN_MAX_SIDE
     return Reading(
         name=name,
         for_model=photo.image_rgb,
@@ -67,8 +66,19 @@ def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
         size_hw=photo.original_size_hw,
         quality=check_photo(shown),
         notes=photo.notes,
-        sharper_from=data if seen < min(SHOWN_MIN_SIDE, stored) else None,
+        sharper_from=data if more_to_show else None,
     )
+
+
+def decode_capture(data: bytes, name: str, card: ModelCard) -> tuple[Photo, np.ndarray]:
+    """The photo as the model takes it, and `Reading.shown` as it is at first.
+
+    Raises:
+        PhotoError: not a photo that can be used.
+    """
+    for_model = card.preprocessing.decode_min_side
+    photo, larger = decode_photo_sizes(data, (for_model, max(for_model, WORKING_SIDE_PX)), name=name)
+    return photo, _limit(larger.image_rgb)
 
 
 def sharpened(reading: Reading) -> Reading:

@@ -66,7 +66,9 @@ def test_a_photo_that_is_shown_whole_holds_no_bytes_back(size):
 
 def test_a_long_photo_is_shown_small_and_checked():
     stripe = np.full((64, 1500, 3), 150, np.uint8)
-    assert max(read_capture_bytes(encode_jpeg(stripe), "s.jpg", tiny_card()).shown.shape) <= SHOWN_MAX_SIDE
+    reading = read_capture_bytes(encode_jpeg(stripe), "s.jpg", tiny_card())
+    assert max(reading.shown.shape) <= SHOWN_MAX_SIDE
+    assert reading.sharper_from is None
 
 
 def test_too_many_bytes_are_refused_before_anything_is_decoded():
