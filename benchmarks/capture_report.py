@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from benchmarks.capture_memory import Memory
 from benchmarks.capture_path import FULL_FP32, STAGES
 from benchmarks.latency_demands import Outcome
-from benchmarks.latency_report import DEMAND_COLUMNS, Columns, markdown
+from benchmarks.latency_report import DEMAND_COLUMNS, WHISKER_ROOM, Columns, markdown
 from training.evaluation.plots import GRID, INK, figure_png
 
 COLOURS = ("#2b6cb0", "#90cdf4", "#cbd5e0", "#f6ad55", "#2f855a", "#b83280", "#a0aec0")
@@ -140,7 +140,7 @@ def plot_stages(report: CaptureReport) -> bytes:
 
 
 def _draw_bars(axes: Axes, ways: Sequence[WayTimes]) -> None:
-    longest = max(way.whole.interval_ms[1] for way in ways)
+    longest = WHISKER_ROOM * max(way.whole.median_ms for way in ways)
     starts = [0.0] * len(ways)
     for stage, colour in zip(STAGES, COLOURS, strict=True):
         found = [way.stage(stage) for way in ways]
@@ -156,9 +156,9 @@ def _draw_bars(axes: Axes, ways: Sequence[WayTimes]) -> None:
         starts = [start + width for start, width in zip(starts, widths, strict=True)]
     for place, (end, way) in enumerate(zip(starts, ways, strict=True)):
         low, high = way.whole.interval_ms
-        axes.plot((low, high), (place, place), color=INK, linewidth=1.2)
+        axes.plot((low, min(high, longest)), (place, place), color=INK, linewidth=1.2)
         axes.text(
-            max(end, high) + longest * 0.012,
+            min(max(end, high), longest) + longest * 0.012,
             place,
             f"{way.whole.median_ms:.0f}",
             va="center",
