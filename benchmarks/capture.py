@@ -212,10 +212,6 @@ class Arguments:
     plot: Path | None = None
     """A PNG file for a chart of the stages."""
 
-    def __post_init__(self) -> None:
-        if not self.seconds > 0:
-            raise UserError(f"seconds is {self.seconds}; a positive number is needed.")
-
 
 @contextlib.contextmanager
 def _files(models: Sequence[Path]) -> Iterator[dict[str, Path]]:
@@ -252,6 +248,8 @@ def _by_precision(models: Sequence[Path]) -> dict[str, Path]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     arguments = tyro.cli(Arguments, prog="python -m benchmarks.capture", args=argv)
+    if not arguments.seconds > 0:
+        raise UserError(f"--seconds is {arguments.seconds:g}; a positive number is needed.")
     if arguments.photo is not None:
         read_photo(arguments.photo)  # Says what is wrong with it before a minute is spent on a model.
     data = drawn_jpeg() if arguments.photo is None else arguments.photo.read_bytes()
