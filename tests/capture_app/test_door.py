@@ -233,6 +233,8 @@ def start(model: Path, *options: str, **environment: str) -> "subprocess.Popen[s
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8", **environment},
+        # A shell that runs the tests in the background ignores Ctrl-C, and so would all that they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
