@@ -147,9 +147,8 @@ def percent(probability: float) -> str:
 
 
 def _data_url(image_rgb: np.ndarray) -> str:
-    image_bgr = cv2.cvtColor(
-        image_rgb, cv2.COLOR_RGB2BGR
-    )  # A view with reversed bands takes three times as long.
+    # A view with reversed bands would take the encoder three times as long.
+    image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", image_bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]
     return _url("image/jpeg", encoded.tobytes())
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
 
 from training.data.datasets.phantom import draw_photo
 from training.data.datasets.phantom_capture import Capture
@@ -35,6 +36,16 @@ START_SECONDS = 90
 def find_browser() -> str | None:
     """The system's Chromium, if there is one."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def required_browser() -> str:
+    """The system's Chromium; a test without one is skipped, and fails under CI."""
+    found = find_browser()
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium was found, and under CI the browser tests must run")
+        pytest.skip("no Chromium was found; install Debian's package 'chromium' or Google Chrome")
+    return found
 
 
 def lesion_jpeg(

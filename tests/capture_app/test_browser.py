@@ -1,6 +1,5 @@
 """The whole way, on a phone-sized Chromium with a fake camera: open, capture, see an answer and a heatmap."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.capture_app.harness import PHONE, browser, find_browser, lesion_jpeg, serve, write_fake_camera
+from tests.capture_app.harness import PHONE, browser, lesion_jpeg, required_browser, serve, write_fake_camera
 from training.data.datasets.phantom_capture import Capture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -18,12 +17,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture(scope="module")
 def executable() -> str:
-    found = find_browser()
-    if found is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium was found, and under CI the browser tests must run")
-        pytest.skip("no Chromium was found; install Debian's package 'chromium' or Google Chrome")
-    return found
+    return required_browser()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Headless Chromium at phone size on /connect: untrusted, trusted, and with a websocket that fails in each way."""
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from capture_app.connect.addresses import lan_addresses
-from tests.capture_app.harness import PHONE, browser, find_browser, lesion_jpeg, serve, write_fake_camera
+from tests.capture_app.harness import PHONE, browser, lesion_jpeg, required_browser, serve, write_fake_camera
 from training.errors import UserError
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -26,11 +25,7 @@ IPHONE = (
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    executable = find_browser()
-    if executable is None:
-        if os.environ.get("CI"):
-            pytest.fail("no Chromium was found, and under CI the browser tests must run")
-        pytest.skip("no Chromium was found; install Debian's package 'chromium' or Google Chrome")
+    executable = required_browser()
     camera = write_fake_camera(tmp_path_factory.mktemp("camera") / "lesion.mjpeg", lesion_jpeg())
     with browser(executable, camera) as chromium:
         yield chromium
