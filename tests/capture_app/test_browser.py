@@ -58,7 +58,9 @@ def is_local(url: str) -> bool:
 
 
 def upload(page: Any, name: str, data: bytes) -> None:
+    """Give a file to the upload; after another file, once Streamlit has taken that file's input away."""
     page.get_by_text("Upload", exact=True).first.click()
+    page.get_by_test_id("stFileUploaderFile").wait_for(state="detached")
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 
 
