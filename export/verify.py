@@ -109,7 +109,7 @@ def answers_of_network(checkpoint: Checkpoint, image: np.ndarray) -> Answers:
     """
     card, network = checkpoint.card, checkpoint.network
     x0, y0, x1, y1 = card.preprocessing.view_box(*image.shape[:2])
-    view = torch.from_numpy(np.ascontiguousarray(image[y0:y1, x0:x1]))[None]
+    view = torch.from_numpy(image[y0:y1, x0:x1].copy())[None]
     with torch.no_grad():
         feature_map = network.feature_map(resize_and_normalise(view, card.preprocessing))
     features = network.features_of(feature_map.requires_grad_())

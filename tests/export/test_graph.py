@@ -103,6 +103,14 @@ def test_the_module_answers_as_the_plain_network(
         np.testing.assert_allclose(found["location_probabilities"], expected.locations, atol=1e-6)
 
 
+def test_a_whole_photo_as_the_decoder_gives_it_is_answered_without_a_warning(tmp_path: Path) -> None:
+    """Its pixels are read-only, of which torch warns."""
+    checkpoint = load_checkpoint(make_run(tmp_path / "run", tiny_card(crop_fraction=1.0)))
+    square = random_image(96, 96)
+    square.flags.writeable = False
+    assert np.isfinite(answers_of_network(checkpoint, square).cam).all()
+
+
 def test_the_maps_are_grad_cams_up_to_one_positive_factor(tiny_run: Path) -> None:
     checkpoint = load_checkpoint(tiny_run)
     rule = Preprocessing(input_size=224, decode_min_side=256)
