@@ -5,34 +5,51 @@
 
 Each check measures, compares with the one table of limits (`limits.json`) and says what to do. Light is judged
 against the skin in view, blur against the photo's own contrast, and all at one fixed size, so that neither dark
-skin nor a large photo is taken for a fault. Pure functions; torch-free.
+skin nor a large photo is taken for a fault. `camera/checks.js` measures the same. Pure functions; torch-free.
 """
 
 import itertools
 import json
-import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 
+from capture_app.frame import Frame, rank, stops
 from capture_app.locate import Lesion, Scene, read_scene
 
 Severity = Literal["ok", "advise", "block"]
 
 GRID = 4
 """Cells a side over which the evenness of the light is judged."""
-CELL_SKIN_SHARE = 0.25
-"""Of a cell's pixels, below which a cell says nothing about the light on the skin."""
-CLIPPED_LUMA = 248
-LOG_SIGMA_PX, TEXTURE_SIGMA_PX = 1.0, 8.0
-"""Of the Laplacian of Gaussian, and of what counts as shading rather than texture, at the working size."""
+GRID_SKIN_SHARE = 0.25
+"""Of skin in a cell of that grid, below which it says nothing about the light."""
+BRIGHT_SHARE = 0.95
+"""The skin's brightness is where this share of it lies below: dark skin in good light has bright ridges too."""
+GLARE_RISE = 0.6
+"""From the skin's median towards white: all three colours beyond it are the lamp's reflection."""
+SMOOTH_KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
+"""Binomial: keeps sensor noise from passing for detail."""
+DETAIL_SIDE_PX = 160
+"""Of the middle square in which detail is judged: what must be sharp is the lesion, not the table behind it."""
+SHADING_SIDE_PX = 13
+"""Of two box filters; what is broader counts as shading rather than texture."""
 CONTRAST_FLOOR = 1.0
 """Grey levels added to the contrast, so that a blank photo does not look sharp by its noise."""
-NO_LESION = "Nothing stands out from the skin: put the spot in the middle, or go on if it is spread out."
+ADVICE = {
+    "no_lesion": "Nothing stands out from the skin: put the spot in the middle, or go on if it is spread out.",
+    "too_far": "Come closer: it should fill about a third of the photo.",
+    "too_close": "Step back a little, so that some skin around it is seen.",
+    "too_dark": "It is too dark: turn on a lamp or go to a window.",
+    "too_bright": "It is too bright: turn away from the lamp or the sun.",
+    "glare": "A reflection hides the skin: turn off the flash or tilt the phone.",
+    "uneven": "A shadow falls across it: turn towards the light.",
+    "blurred": "It is blurred: hold still, tap the screen to focus, and keep a hand's width away.",
+}
+"""By fault, where it does not depend on where the lesion lies; the camera's words.json says the same."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +60,8 @@ class Limit:
     advise: float
     block: float | None
     unit: str
+    why: str = ""
+    """Where a limit was set by its meaning and not by measurement, the reason."""
 
     def judge(self, measure: float) -> Severity:
         sign = 1 if self.worse == "above" else -1
@@ -68,16 +87,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Light:
-    """Measures of illumination, on the skin in view where not said otherwise."""
+    """Measures of illumination, on the skin in view."""
 
-    highlight_luma: float
-    """95th percentile, 0 to 255: dark skin in good light still has bright ridges and highlights."""
-    median_luma: float
-    """0 to 255."""
-    clipped_share: float
-    """Of the whole photo, in [0, 1]."""
+    underexposed_stops: float
+    """How far the skin's brightness lies below what is usual for its tone, which its hue tells: melanin takes more
+    green than red away, exposure as much of both."""
+    bright_luma: float
+    """The skin's brightness, 0 to 255."""
+    glare_share: float
+    """Of the frame's pixels, in [0, 1]."""
     uneven_stops: float
-    """From the darkest to the brightest cell of a 4x4 grid, in stops (log2 of linear light)."""
+    """From the darkest but one to the brightest but one of a 4x4 grid's cells."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +121,21 @@ class Quality:
 
 
 @cache
+def _table() -> dict[str, Any]:
+    table: dict[str, Any] = json.loads(Path(__file__).with_name("limits.json").read_text(encoding="utf-8"))
+    return table
+
+
+@cache
 def limits() -> dict[str, Limit]:
     """The table of limits, by fault."""
-    table = json.loads(Path(__file__).with_name("limits.json").read_text(encoding="utf-8"))
-    return {fault: Limit(**row) for fault, row in table.items() if isinstance(row, dict)}
+    return {fault: Limit(**row) for fault, row in _table()["limits"].items()}
+
+
+def forget_limits() -> None:
+    """Read the table anew the next time: it was written."""
+    _table.cache_clear()
+    limits.cache_clear()
 
 
 def check_photo(image_rgb: np.ndarray) -> Quality:
@@ -113,24 +144,45 @@ def check_photo(image_rgb: np.ndarray) -> Quality:
     Args:
         image_rgb: (H, W, 3) uint8, RGB, upright.
     """
-    scene = read_scene(image_rgb)
+    return check_scene(read_scene(image_rgb))
+
+
+def check_scene(scene: Scene) -> Quality:
+    """`check_photo` of a scene that is taken apart already."""
     field_of_view = check_field_of_view(scene)
     lesion = None if field_of_view.code == "no_lesion" else scene.lesion
-    return Quality(field_of_view, check_illumination(scene), check_focus(scene), lesion)
+    return Quality(field_of_view, check_illumination(scene), check_focus(scene.frame), lesion)
+
+
+def measures_of(scene: Scene) -> dict[str, float]:
+    """What each limit is held against, by fault."""
+    lesion, light = scene.lesion, measure_light(scene)
+    return {
+        "no_lesion": lesion.likelihood,
+        "cut_off": lesion.cut_off,
+        "off_centre": max(abs(offset) for offset in lesion.offset_xy),
+        "too_far": lesion.extent,
+        "too_close": lesion.extent,
+        "too_dark": light.underexposed_stops,
+        "too_bright": light.bright_luma,
+        "glare": light.glare_share,
+        "uneven": light.uneven_stops,
+        "blurred": measure_detail(scene.frame.luma),
+    }
 
 
 def check_field_of_view(scene: Scene) -> Finding:
     """Where the lesion lies, and how much of the frame it takes."""
     lesion = scene.lesion
-    presence = _finding("no_lesion", lesion.contrast if lesion else 0.0, NO_LESION)
-    if lesion is None or presence.severity != "ok":
+    presence = _finding("no_lesion", lesion.likelihood, ADVICE["no_lesion"])
+    if presence.severity != "ok":
         return presence
     dx, dy = lesion.offset_xy
     found = [
         _finding("cut_off", lesion.cut_off, f"Part of it is outside the photo: {_towards(dx, dy)}."),
         _finding("off_centre", max(abs(dx), abs(dy)), f"{_towards(dx, dy).capitalize()}, to centre it."),
-        _finding("too_far", lesion.extent, "Come closer: it should fill about a third of the photo."),
-        _finding("too_close", lesion.extent, "Step back a little, so that some skin around it is seen."),
+        _finding("too_far", lesion.extent, ADVICE["too_far"]),
+        _finding("too_close", lesion.extent, ADVICE["too_close"]),
     ]
     return _worst(found, "field_of_view", found[1], "It is in view and well placed.")
 
@@ -139,71 +191,74 @@ def check_illumination(scene: Scene) -> Finding:
     """Whether there is light enough, not too much, and on all of the skin in view."""
     light = measure_light(scene)
     found = [
-        _finding("too_dark", light.highlight_luma, "It is too dark: turn on a lamp or go to a window."),
-        _finding("too_bright", light.median_luma, "It is too bright: turn away from the lamp or the sun."),
-        _finding(
-            "clipped", light.clipped_share, "Parts are washed out: turn off the flash or tilt the phone."
-        ),
-        _finding("uneven", light.uneven_stops, "A shadow falls across it: turn towards the light."),
+        _finding("too_dark", light.underexposed_stops, ADVICE["too_dark"]),
+        _finding("too_bright", light.bright_luma, ADVICE["too_bright"]),
+        _finding("glare", light.glare_share, ADVICE["glare"]),
+        _finding("uneven", light.uneven_stops, ADVICE["uneven"]),
     ]
     return _worst(found, "illumination", found[0], "There is good light on the skin.")
 
 
-def check_focus(scene: Scene) -> Finding:
-    """Whether the finest detail that the network can use is there."""
-    found = _finding(
-        "blurred",
-        measure_sharpness(scene),
-        "It is blurred: hold still, tap the screen to focus, and keep a hand's width away.",
-    )
+def check_focus(frame: Frame) -> Finding:
+    """Whether the finest detail that the network can use is there, in every direction."""
+    found = _finding("blurred", measure_detail(frame.luma), ADVICE["blurred"])
     return _worst([found], "focus", found, "The photo is sharp.")
 
 
 def measure_light(scene: Scene) -> Light:
     """Measure the light on the skin in view."""
-    luma = scene.luma
-    skin = luma[scene.skin]
+    luma, skin = scene.frame.cell_luma, scene.skin
+    red, green, _ = np.moveaxis(stops(scene.frame.cells[skin].astype(np.float64)), 1, 0)
+    tone = _table()["usual_brightness"]
+    bright, middle = rank(luma[skin], BRIGHT_SHARE), rank(luma[skin], 0.5)
+    redder = max(0.0, rank(red - green, 0.5) - tone["up_to_red_over_green"])
+    usual_stops = tone["stops"] + tone["and_then_per_stop"] * redder
     return Light(
-        highlight_luma=_quantile(skin, 0.95),
-        median_luma=_quantile(skin, 0.5),
-        clipped_share=float((luma >= CLIPPED_LUMA).mean()),
-        uneven_stops=_uneven_stops(luma, scene.skin),
+        underexposed_stops=float(usual_stops - stops(np.float64(bright))),
+        bright_luma=bright,
+        glare_share=float((scene.frame.rgb.min(axis=2) > middle + GLARE_RISE * (255 - middle)).mean()),
+        uneven_stops=_uneven_stops(luma, skin),
     )
 
 
-def measure_sharpness(scene: Scene) -> float:
-    """Fine detail as a share of the photo's own contrast: 0 for a flat photo, falling with blur.
+def measure_detail(luma: np.ndarray) -> float:
+    """Fine detail in the direction that has least, as a share of the photo's own contrast: low with any blur.
 
-    The standard deviation of the Laplacian of Gaussian over that of the luma without its shading; the Gaussian
-    keeps sensor noise from passing for detail, and the ratio keeps smooth skin from passing for blur.
+    The standard deviation of the second difference along rows, columns and both diagonals of the smoothed luma,
+    over that of the luma without its shading: the ratio keeps smooth skin from passing for blur.
+
+    Args:
+        luma: (h, w) float32, 0 to 255, each side at least 160.
     """
-    luma = scene.luma.astype(np.float32)
-    detail = cv2.Laplacian(cv2.GaussianBlur(luma, (0, 0), LOG_SIGMA_PX), cv2.CV_32F)
-    texture = luma - cv2.GaussianBlur(luma, (0, 0), TEXTURE_SIGMA_PX)
-    return float(detail.std() / (texture.std() + CONTRAST_FLOOR))
-
-
-def _quantile(values: np.ndarray, share: float) -> float:
-    """`np.quantile` of (n,) uint8 from their histogram, which takes a fifth of the time."""
-    below = np.bincount(values, minlength=256).cumsum()
-    place = share * (len(values) - 1)
-    low, high = np.searchsorted(below, (math.floor(place), math.ceil(place)), side="right")
-    return float(low + (place - math.floor(place)) * (high - low))
+    y0, x0 = ((size - DETAIL_SIDE_PX) // 2 for size in luma.shape)
+    luma = luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy()
+    smooth = cv2.sepFilter2D(luma, -1, SMOOTH_KERNEL, SMOOTH_KERNEL, borderType=cv2.BORDER_REPLICATE)
+    shading = luma
+    for _ in range(2):
+        shading = cv2.blur(shading, (SHADING_SIDE_PX, SHADING_SIDE_PX), borderType=cv2.BORDER_REPLICATE)
+    contrast = float((luma - shading).std(dtype=np.float64)) + CONTRAST_FLOOR
+    height, width = smooth.shape
+    details = []
+    for dy, dx, spacing in ((0, 1, 1), (1, 0, 1), (1, 1, 2), (1, -1, 2)):
+        ahead = smooth[1 + dy : height - 1 + dy, 1 + dx : width - 1 + dx]
+        behind = smooth[1 - dy : height - 1 - dy, 1 - dx : width - 1 - dx]
+        bent = ahead + behind - 2 * smooth[1:-1, 1:-1]
+        details.append(float(bent.std(dtype=np.float64)) / spacing)
+    return min(details) / contrast
 
 
 def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
-    height, width = luma.shape
-    rows, columns = np.linspace(0, height, GRID + 1).astype(int), np.linspace(0, width, GRID + 1).astype(int)
+    rows, columns = ([size * step // GRID for step in range(GRID + 1)] for size in luma.shape)
     cells = []
     for top, bottom in itertools.pairwise(rows):
         for left, right in itertools.pairwise(columns):
             inside = skin[top:bottom, left:right]
-            if inside.mean() >= CELL_SKIN_SHARE:
-                cells.append(_quantile(luma[top:bottom, left:right][inside], 0.5))
-    if not cells:
-        return 0.0
-    linear = ((np.array(cells) + 1) / 256) ** 2.2
-    return float(np.log2(linear.max() / linear.min()))
+            if inside.mean() >= GRID_SKIN_SHARE:
+                cells.append(stops(np.float64(rank(luma[top:bottom, left:right][inside], 0.5))))
+    cells.sort()
+    if len(cells) > 3:
+        cells = cells[1:-1]
+    return float(cells[-1] - cells[0]) if cells else 0.0
 
 
 def _towards(dx: float, dy: float) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from capture_app.locate import WORKING_SIDE_PX
+from capture_app.frame import WORKING_SIDE_PX
 from capture_app.quality import Quality, check_photo
 from training.data.photo import Photo, decode_photo, decode_photo_sizes
 from training.errors import PhotoError

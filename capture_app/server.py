@@ -1,4 +1,4 @@
-"""The web application: the capture page, and /v1/health beside it.
+"""The web application: the capture page, and beside it the camera's modules and /v1/health.
 
     uvicorn.run(create_app(Path("models/demo/model.onnx")), port=8501)
 
@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capture_app.camera.files import camera_routes
 from capture_app.connect.origin import SameOriginSockets
 from export.runtime import Classifier
 from training.errors import ModelFileError
@@ -83,7 +84,7 @@ def create_app(model: Path, routes: "Sequence[BaseRoute]" = ()) -> "App":
 
     return App(
         PAGE,
-        routes=[Route("/v1/health", answer_health), *routes],
+        routes=[Route("/v1/health", answer_health), *camera_routes(), *routes],
         middleware=[Middleware(SameOriginSockets)],
     )
 

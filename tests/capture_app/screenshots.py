@@ -21,6 +21,7 @@ from tests.capture_app.harness import (
     browser,
     find_browser,
     lesion_jpeg,
+    scene_jpeg,
     serve,
     write_fake_camera,
 )
@@ -41,7 +42,7 @@ class Arguments:
     """The model to serve."""
     out: Path = Path("docs/images")
     """Folder of the pictures."""
-    lesion: str = "p_macula"
+    lesion: str = "crust"
     """The drawn lesion, one of the phantom's labels."""
     all: bool = False
     """Every screen, not only page.png."""
@@ -54,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError("no Chromium was found; install Debian's package 'chromium', or Google Chrome.")
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        good = lesion_jpeg(lesion=arguments.lesion)
-        camera = write_fake_camera(Path(folder) / "camera.mjpeg", good)
+        camera = write_fake_camera(Path(folder) / "camera.y4m", scene_jpeg(lesion=arguments.lesion))
         with serve(arguments.model, Path(folder) / "log") as address, browser(executable, camera) as chromium:
             _answer(chromium, address, arguments.out / "page.png", PHONE)
             if arguments.all:
@@ -67,13 +67,14 @@ def _every_screen(chromium: Any, address: str, out: Path) -> None:
     for scheme in ("light", "dark"):
         page = _open(chromium, address, PHONE, scheme)
         _shoot(page, out / f"page-start-{scheme}.png")
-        page.get_by_role("button", name="Open the camera").click()
-        page.get_by_role("button", name="Take the photo").wait_for()
-        page.wait_for_timeout(600)
-        page.get_by_role("button", name="Take the photo").scroll_into_view_if_needed()
-        _shoot(page, out / f"page-camera-{scheme}.png")
         page.context.close()
         _answer(chromium, address, out / f"page-answer-{scheme}.png", PHONE, scheme, whole=True)
+    page = _open(chromium, address, PHONE)
+    page.get_by_role("button", name="Open the camera").click()
+    page.get_by_role("switch", name="Auto").click()
+    page.locator(".finder[data-mode='good']").wait_for(timeout=WAIT_MS)
+    _shoot(page, out / "page-camera.png")
+    page.context.close()
     page = _open(chromium, address, PHONE)
     page.get_by_text("Upload", exact=True).click()
     page.locator("input[type=file]").wait_for(state="attached")
@@ -103,8 +104,7 @@ def _answer(
     whole: bool = False,
 ) -> None:
     page = _open(chromium, address, device, scheme)
-    page.get_by_role("button", name="Open the camera").click()
-    page.get_by_role("button", name="Take the photo").click(timeout=WAIT_MS)
+    page.get_by_role("button", name="Open the camera").click()  # A good scene is taken by itself.
     heading = page.get_by_role("heading", name="Answer")
     page.locator(".dc-legend").wait_for(timeout=WAIT_MS)
     heading.evaluate("element => element.scrollIntoView({block: 'start'})")

@@ -1,6 +1,5 @@
 """What the page shows and keeps, without a browser: readings, pieces of HTML, the script, the server's start."""
 
-import base64
 import json
 import os
 import socket
@@ -13,7 +12,6 @@ import pytest
 
 from capture_app import view
 from capture_app.__main__ import bind
-from capture_app.camera import read_capture
 from capture_app.reading import (
     MAX_PHOTO_BYTES,
     SHOWN_MAX_SIDE,
@@ -74,21 +72,6 @@ def test_a_long_photo_is_shown_small_and_checked():
 def test_too_many_bytes_are_refused_before_anything_is_decoded():
     with pytest.raises(PhotoError, match=r"huge\.jpg has 21 MB; at most 20 MB"):
         read_capture_bytes(bytes(MAX_PHOTO_BYTES + 2**20), "huge.jpg", tiny_card())
-
-
-def test_a_capture_is_checked_before_it_is_believed():
-    sent = {"jpeg": base64.b64encode(b"bytes").decode(), "width": 4, "height": 3}
-    assert read_capture(sent).jpeg == b"bytes"
-    for wrong in (
-        None,
-        3,
-        {},
-        {**sent, "jpeg": "no base64!"},
-        {**sent, "width": "wide"},
-        {**sent, "jpeg": 7},
-    ):
-        with pytest.raises(PhotoError, match="incomplete"):
-            read_capture(wrong)
 
 
 def test_every_text_from_outside_is_escaped():

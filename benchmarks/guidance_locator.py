@@ -1,0 +1,236 @@
+"""Train the locator, which tells the capture checks where the lesion is, and write its weights.
+
+    python -m benchmarks.guidance_locator path/to/pad_ufes_20 --out capture_app/locator.json
+
+It learns from photos with lesion masks, of the patients on the training side of `guidance_parts.on_training_side`
+only, and from phantoms of a seed of its own; `benchmarks.guidance` measures on others. All are turned, moved,
+enlarged, lit and coloured anew for every step, so that a lesion counts wherever it lies and whatever the light.
+Half an hour on one core.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from torch import nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from benchmarks.guidance_defects import draw_phantom
+from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
+from capture_app.frame import CELL_PX, WORKING_SIDE_PX
+from capture_app.locator import opponent_planes
+from training.cli import run, write_text
+from training.data.datasets.registry import load_manifest
+from training.errors import DataError
+from training.machine import machine
+
+CHANNELS = (12, 24, 32, 48)
+"""Of the four scales."""
+GRID_SIDE = WORKING_SIDE_PX // CELL_PX
+BATCH, MAX_LR, WEIGHT_DECAY = 24, 6e-3, 1e-3
+PHANTOMS, PHANTOM_SEED, PHANTOM_SHARE = 240, 303, 0.2
+"""Drawn before training, their seed, and their share of every batch."""
+DIGITS = 4
+"""Significant, of a stored weight."""
+
+
+class Block(nn.Module):
+    """3x3 within each channel, 1x1 across them, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.depth = nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False)
+        self.point = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.norm(self.point(self.depth(planes))))
+
+
+class Locator(nn.Module):
+    """The network of `capture_app.locator`, as it is trained."""
+
+    def __init__(self, channels: Sequence[int] = CHANNELS) -> None:
+        super().__init__()
+        one, two, three, four = channels
+        self.stem = nn.Conv2d(3, one, 3, 2, 1, bias=False)
+        self.stem_norm = nn.BatchNorm2d(one)
+        self.e1 = Block(one, one)
+        self.e2a, self.e2b = Block(one, two, 2), Block(two, two)
+        self.e3a, self.e3b = Block(two, three, 2), Block(three, three)
+        self.e4a, self.e4b = Block(three, four, 2), Block(four, four)
+        self.gate = nn.Linear(four, four)
+        self.u3, self.f3 = nn.Conv2d(four, three, 1), Block(three, three)
+        self.u2, self.f2 = nn.Conv2d(three, two, 1), Block(two, two)
+        self.u1, self.f1 = nn.Conv2d(two, one, 1), Block(one, one)
+        self.out = nn.Conv2d(one, 1, 1)
+
+    def forward(self, planes: torch.Tensor) -> torch.Tensor:
+        """(N, 3, rows, columns) opponent planes to (N, rows / 2, columns / 2) logits, rounded up."""
+        first = self.e1(functional.relu(self.stem_norm(self.stem(planes))))
+        second = self.e2b(self.e2a(first))
+        third = self.e3b(self.e3a(second))
+        fourth = self.e4b(self.e4a(third))
+        up = fourth * torch.sigmoid(self.gate(fourth.mean((2, 3))))[:, :, None, None]
+        up = self.f3(third + functional.interpolate(self.u3(up), size=third.shape[2:]))
+        up = self.f2(second + functional.interpolate(self.u2(up), size=second.shape[2:]))
+        up = self.f1(first + functional.interpolate(self.u1(up), size=first.shape[2:]))
+        logits: torch.Tensor = self.out(up)[:, 0]
+        return logits
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights by the names of `capture_app.locator`, batch norms folded into what stands before them."""
+        scale, shift = _fold(self.stem_norm)
+        found = {"stem": self.stem.weight * scale[:, None, None, None], "stem_bias": shift}
+        for name, block in self.named_children():
+            if isinstance(block, Block):
+                scale, shift = _fold(block.norm)
+                found[f"{name}_depth"] = block.depth.weight[:, 0]
+                found[name] = block.point.weight[..., 0, 0] * scale[:, None]
+                found[f"{name}_bias"] = shift
+            elif isinstance(block, nn.Conv2d) and block.bias is not None:
+                found[name], found[f"{name}_bias"] = block.weight[..., 0, 0], block.bias
+        found["gate"], found["gate_bias"] = self.gate.weight, self.gate.bias
+        return {name: array.detach().numpy() for name, array in found.items()}
+
+
+def _fold(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, variance = norm.running_mean, norm.running_var
+    assert mean is not None
+    assert variance is not None
+    scale = norm.weight / (variance + norm.eps).sqrt()
+    return scale, norm.bias - mean * scale
+
+
+def train_locator(
+    photos: Sequence[MaskedPhoto], *, steps: int, seed: int, phantoms: int = PHANTOMS, progress: bool = True
+) -> Locator:
+    """Train on photos with masks, and on phantoms; the same photos, steps and seed give the same network.
+
+    Raises:
+        DataError: there is no photo.
+    """
+    if not photos:
+        raise DataError("no photo with a lesion mask is on the training side; give a larger data set.")
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = Locator().train()
+    optimiser = torch.optim.AdamW(network.parameters(), MAX_LR, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LR, steps)
+    drawn = [draw_phantom(PHANTOM_SEED, index, None) for index in range(phantoms)]
+    for _ in tqdm(range(steps), unit="step", disable=None if progress else True):
+        sources = [drawn if rng.random() < (PHANTOM_SHARE if drawn else 0) else photos for _ in range(BATCH)]
+        batch = [vary(own[rng.integers(0, len(own))], rng) for own in sources]
+        logits = network(torch.from_numpy(np.stack([planes for planes, _ in batch])))
+        truth = torch.from_numpy(np.stack([mask for _, mask in batch]))
+        truth = functional.avg_pool2d(truth[:, None], 2)[:, 0]
+        found = logits.sigmoid()
+        shared, total = (found * truth).sum((1, 2)), found.sum((1, 2)) + truth.sum((1, 2))
+        dice = 1 - ((2 * shared + 1) / (total + 1)).mean()
+        loss = functional.binary_cross_entropy_with_logits(logits, truth) + dice
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return network.eval()
+
+
+def vary(photo: MaskedPhoto, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A photo and its mask, turned, moved, enlarged, lit and coloured by chance.
+
+    Returns:
+        (3, 60, 60) float32 opponent planes; (60, 60) float32 in [0, 1].
+    """
+    side = photo.rgb.shape[0]
+    zoom = np.exp(rng.uniform(np.log(0.8), np.log(1.8)))
+    centre = side / 2 + rng.normal(0, 0.1 * side, 2)
+    turn = cv2.getRotationMatrix2D((centre[0], centre[1]), rng.uniform(-180, 180), zoom)
+    turn[:, 2] += side / 2 - centre + rng.normal(0, 0.04 * side, 2)
+    to_cells = np.array([[GRID_SIDE / side, 0], [0, GRID_SIDE / side]]) @ turn
+    values, mask = (
+        cv2.warpAffine(
+            cv2.blur(plane, (CELL_PX, CELL_PX)),
+            to_cells,
+            (GRID_SIDE, GRID_SIDE),
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        for plane in (photo.rgb.astype(np.float32), photo.mask.astype(np.float32))
+    )
+    if rng.random() < 0.5:
+        values, mask = values[:, ::-1], mask[:, ::-1]
+    if rng.random() < 0.5:
+        values = 255 * (values / 255) ** np.exp(rng.normal(0, 0.35))
+    if rng.random() < 0.3:
+        values = values * rng.uniform(0.4, 1.6)
+    if rng.random() < 0.5:
+        values = values * np.exp(rng.normal(0, 0.1, 3))
+    if rng.random() < 0.3:
+        across = np.linspace(-0.5, 0.5, GRID_SIDE)
+        angle, stops = rng.uniform(0, 2 * np.pi), rng.uniform(0, 2)
+        slope = np.cos(angle) * across[None] + np.sin(angle) * across[:, None]
+        values = values * 2 ** (stops * slope)[..., None]
+    noisy = values + rng.normal(0, rng.uniform(0, 2), values.shape)
+    planes = opponent_planes(np.clip(noisy, 0, 255).astype(np.float32))
+    return planes, np.ascontiguousarray(mask, np.float32)
+
+
+def to_json(network: Locator, about: dict[str, Any]) -> str:
+    """The text of `capture_app/locator.json`: one line an array."""
+    arrays = {
+        name: json.dumps(
+            {"shape": array.shape, "values": [float(f"{value:.{DIGITS}g}") for value in array.ravel()]},
+            separators=(",", ":"),
+        )
+        for name, array in network.arrays().items()
+    }
+    lines = ",\n".join(f'  "{name}": {text}' for name, text in arrays.items())
+    return f'{{\n "about": {json.dumps(about)},\n "arrays": {{\n{lines}\n }}\n}}\n'
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Train the network that finds the lesion in a frame, on photos with lesion masks."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set with lesion masks: a folder such as pad_ufes_20, or a manifest's CSV."""
+    out: Path = Path("capture_app/locator.json")
+    """Where the weights are written."""
+    steps: int = 9000
+    """Of 24 photos each."""
+    seed: int = 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = tyro.cli(Arguments, prog="python -m benchmarks.guidance_locator", args=argv)
+    if arguments.steps < 1:
+        raise DataError(f"--steps is {arguments.steps}; at least 1 is needed.")
+    manifest = load_manifest(arguments.data)
+    photos = [photo for photo in masked_photos(manifest) if on_training_side(photo.group)]
+    network = train_locator(photos, steps=arguments.steps, seed=arguments.seed)
+    about = {
+        "what": "Weights of capture_app.locator, trained by benchmarks.guidance_locator",
+        "data": {
+            "name": manifest.name,
+            "fingerprint": manifest.fingerprint(),
+            "photos": len(photos),
+            "phantoms": PHANTOMS,
+        },
+        "steps": arguments.steps,
+        "seed": arguments.seed,
+        "machine": machine("torch"),
+    }
+    write_text(arguments.out, to_json(network, about))
+    print(f"written to {arguments.out}: {sum(p.numel() for p in network.parameters())} parameters")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

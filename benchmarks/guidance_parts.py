@@ -1,0 +1,74 @@
+"""What the guidance benchmark measures on: photos with lesion masks, and which patients the limits may be set on.
+
+photos = [photo for photo in masked_photos(manifest) if not on_training_side(photo.group)]
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from capture_app.frame import WORKING_SIDE_PX
+from training.data.manifest import Manifest
+from training.data.photo import read_photo
+from training.errors import PhotoError
+
+PHOTO_SIDE_PX = 384
+"""Side of the middle square that is degraded and looked at: more than the working size, so that blur is real."""
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedPhoto:
+    """The middle square of a photo."""
+
+    rgb: np.ndarray
+    """(side, side, 3) uint8, RGB."""
+    mask: np.ndarray
+    """(side, side) bool: the lesion."""
+    group: str
+    """The patient."""
+    skin_tone: str
+    """Fitzpatrick's type, 1 to 6, or empty."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """(x0, y0, x1, y1) around the lesion, exclusive at the end."""
+        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
+        return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def on_training_side(group: str) -> bool:
+    """Two thirds of the patients, by their name alone: limits are set on these and measured on the others."""
+    return zlib.crc32(group.encode()) % 3 != 0
+
+
+def masked_photos(manifest: Manifest, side: int = PHOTO_SIDE_PX) -> Iterator[MaskedPhoto]:
+    """The photos that have a mask with a lesion in view; a photo or mask that cannot be read is left out."""
+    for row in manifest.table.itertuples():
+        if not row.mask:
+            continue
+        try:
+            photo = read_photo(row.path, min_side=max(side, WORKING_SIDE_PX)).image_rgb
+            mask = read_photo(row.mask).image_rgb[..., 0]
+        except PhotoError:
+            continue
+        mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
+        found = MaskedPhoto(
+            _middle(photo, side), _middle(mask, side) > 127, str(row.group), _tone(row.skin_tone)
+        )
+        if found.mask.any():
+            yield found
+
+
+def _middle(plane: np.ndarray, side: int) -> np.ndarray:
+    height, width = plane.shape[:2]
+    shorter = min(height, width)
+    y0, x0 = (height - shorter) // 2, (width - shorter) // 2
+    square = plane[y0 : y0 + shorter, x0 : x0 + shorter]
+    return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _tone(stored: object) -> str:
+    return str(stored).split(".")[0] if stored else ""

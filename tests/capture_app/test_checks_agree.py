@@ -1,0 +1,122 @@
+"""The phone's live checks and the server's say the same of the same frame."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.guidance_defects import Defect, defects, draw_phantom
+from capture_app import quality
+from capture_app.frame import Frame
+from capture_app.locate import read_scene
+from capture_app.quality import check_photo, measures_of
+from tests.capture_app import check_vectors
+from tests.capture_app.check_vectors import draw_frame
+from tests.capture_app.harness import browser, required_browser
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOM = Path(quality.__file__).parent
+N_FRAMES, VIEWS = 1000, 4
+AGREE_ON = 0.98
+TOLERANCE = {"rel": 1e-3, "abs": 2e-3}
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Any]:
+    """A page in which `check(base64, width, height)` runs checks.js on RGB bytes."""
+    with browser(required_browser(), None) as chromium:
+        page = chromium.new_page()
+        page.evaluate(
+            """async ([source, limits, locator]) => {
+              const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+              const { makeChecker } = await import(url);
+              const run = makeChecker(JSON.parse(limits), JSON.parse(locator));
+              window.check = (text, width, height) => {
+                const rgb = Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
+                const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
+                for (let at = 0; at < width * height; at += 1) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);
+                const start = performance.now();
+                const found = run(rgba, width, height);
+                return { ...found, ms: performance.now() - start };
+              };
+            }""",
+            [
+                (ROOM / "camera" / "checks.js").read_text(encoding="utf-8"),
+                (ROOM / "limits.json").read_text(encoding="utf-8"),
+                (ROOM / "locator.json").read_text(encoding="utf-8"),
+            ],
+        )
+        yield page
+
+
+def run_in_browser(page: Any, image_rgb: np.ndarray) -> dict[str, Any]:
+    height, width = image_rgb.shape[:2]
+    found: dict[str, Any] = page.evaluate(
+        "([text, width, height]) => window.check(text, width, height)",
+        [base64.b64encode(np.ascontiguousarray(image_rgb).tobytes()).decode(), width, height],
+    )
+    return found
+
+
+def frames() -> Iterator[np.ndarray]:
+    """A thousand drawn frames, 320 by 240 or upright: every defect in turn, and none, each seen four times."""
+    rng = np.random.default_rng(0)
+    kinds: list[Defect | None] = [None, *defects()]
+    for index in range(N_FRAMES // VIEWS):
+        drawn = draw_phantom(17, index, kinds[index % len(kinds)]).rgb
+        for view in range(VIEWS):
+            side = 320 + 20 * view
+            seen = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
+            height, width = (320, 240) if view % 2 else (240, 320)
+            y, x = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+            yield np.ascontiguousarray(seen[y : y + height, x : x + width])
+
+
+def findings_of(image_rgb: np.ndarray) -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in check_photo(image_rgb).findings]
+
+
+def test_a_frame_of_the_working_size_is_taken_as_it_is():
+    rgb = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    assert np.array_equal(Frame.of(rgb).rgb, rgb)
+
+
+def test_the_vectors_hold_in_both(checker):
+    """Fixed frames with what was found on them: a change of either side shows here, with its measure."""
+    vectors = json.loads(check_vectors.FILE.read_text(encoding="utf-8"))
+    told = {code for vector in vectors for code, _ in vector["findings"]}
+    assert told >= {
+        "too_dark",
+        "too_bright",
+        "uneven",
+        "glare",
+        "blurred",
+        "off_centre",
+        "focus",
+        "illumination",
+    }
+    for vector in vectors:
+        kind = Defect(*vector["defect"]) if vector["defect"] else None
+        rgb = draw_frame(vector["index"], kind)
+        expected = [tuple(pair) for pair in vector["findings"]]
+        in_browser = run_in_browser(checker, rgb)
+        assert findings_of(rgb) == expected, vector
+        assert [(found["code"], found["severity"]) for found in in_browser["findings"]] == expected, vector
+        assert measures_of(read_scene(rgb)) == pytest.approx(vector["measures"], **TOLERANCE)
+
+
+def test_a_thousand_frames_are_judged_alike(checker):
+    alike, times = 0, []
+    for rgb in frames():
+        found = run_in_browser(checker, rgb)
+        times.append(found["ms"])
+        alike += [(one["code"], one["severity"]) for one in found["findings"]] == findings_of(rgb)
+    print(f"{alike} of {len(times)} frames alike; a check took {np.median(times):.1f} ms (median)")
+    assert len(times) == N_FRAMES
+    assert alike >= AGREE_ON * N_FRAMES
