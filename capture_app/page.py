@@ -12,62 +12,78 @@ import streamlit as st
 
 from capture_app import view
 from capture_app.camera import camera_input
-from capture_app.reading import Reading, read_capture_bytes, sharpened
+from capture_app.reading import MAX_PHOTO_BYTES, Reading, read_capture_bytes, sharpened
 from capture_app.server import served_model
 from capture_app.tone import MAX_GAMMA, MIN_GAMMA, apply_gamma
+from capture_app.words import Words, choose_language, languages, words_in
 from export.heatmap import heat_scale, render_overlay
 from export.runtime import Classifier, Prediction
 from training.errors import ModelFileError, PhotoError
 from training.models.card import ModelCard
 
 HERE = Path(__file__).parent
-CAMERA, UPLOAD = "Camera", "Upload"
+CAMERA, UPLOAD = "camera", "upload"
 TOP_LABELS = 5  # Shown at once; the rest one tap away.
 
 
 def main() -> None:
     st.set_page_config("dermcapture", (HERE / "icon.svg").read_text(encoding="utf-8"), layout="centered")
     reading: Reading | None = st.session_state.get("reading")
+    words = words_in(choose_language(st.query_params.get("lang"), st.context.locale))
     st.html(HERE / "style.css")
-    st.html(HERE / ("header.html" if reading is None else "header_short.html"))
+    offer_languages(words)
+    st.html(view.header(words, short=reading is not None), unsafe_allow_javascript=True)
     try:
         classifier = served_model()
     except ModelFileError as error:
-        st.html(view.notice("error", str(error), "The model cannot be used"))
+        st.html(view.notice("error", str(error), words("model.unusable")))
         return
     if classifier.card.synthetic:
-        st.html(
-            view.notice(
-                "warn",
-                "It learned from drawings, never from skin. What it says about a real photo means nothing.",
-                "Demonstration model",
-            )
-        )
+        st.html(view.notice("warn", words("model.learned_from_drawings"), words("model.demonstration")))
     if reading is None:
-        ask_for_photo(classifier.card)
+        ask_for_photo(classifier.card, words)
     else:
-        show_checks(reading)
+        show_checks(reading, words)
         if reading.quality.severity != "block" or st.session_state.get("anyway"):
-            st.button("Take another photo", on_click=forget, width="stretch", key="another")
-            show_answer(reading, classifier)
+            st.button(words("photo.another"), on_click=forget, width="stretch", key="another")
+            show_answer(reading, classifier, words)
         else:
-            offer_another(reading)
-    st.html(HERE / "footer.html")
-    with st.expander("About the model"):
-        st.html(view.details(classifier.card, classifier.model_id))
+            offer_another(reading, words)
+    st.html(view.footer(words))
+    with st.expander(words("details.title")):
+        st.html(view.details(classifier.card, classifier.model_id, words))
     if reading is not None and reading.sharper_from is not None:  # The answer is on the screen by now.
         st.session_state["reading"] = sharpened(reading)
         st.rerun()
 
 
-def ask_for_photo(card: ModelCard) -> None:
+def offer_languages(words: Words) -> None:
+    """Each language under its own name; the address keeps the choice, and the session keeps the photo."""
+    st.segmented_control(
+        words("language.choose"),
+        languages(),
+        format_func=lambda tag: words_in(tag)("language.name"),
+        default=words.language,
+        required=True,
+        label_visibility="collapsed",
+        key="language",
+        on_change=keep_language,
+    )
+
+
+def keep_language() -> None:
+    st.query_params["lang"] = st.session_state["language"]
+
+
+def ask_for_photo(card: ModelCard, words: Words) -> None:
     """Step 1: a photo by the camera or by upload."""
-    st.html(view.step(1, "Photo"))
+    st.html(view.step(1, words("photo.step")))
     if error := st.session_state.get("error"):
-        st.html(view.notice("error", error, "That photo could not be used"))
+        st.html(view.notice("error", words.of_error(error), words("photo.refused")))
     way = st.segmented_control(
-        "How to give a photo",
+        words("photo.way"),
         [CAMERA, UPLOAD],
+        format_func=lambda way: words(f"photo.{way}"),
         default=st.session_state.get("last_way", CAMERA),
         required=True,
         label_visibility="collapsed",
@@ -78,30 +94,27 @@ def ask_for_photo(card: ModelCard) -> None:
     turn = st.session_state.setdefault("turn", 0)
     try:
         if way == CAMERA:
-            photo = camera_input(key=f"camera-{turn}")
+            photo = camera_input(key=f"camera-{turn}-{words.language}", language=words.language)
             if photo is not None:
-                keep(photo.jpeg, "The photo", card)
+                live = photo.findings if photo.by_hand else ()
+                keep(read_capture_bytes(photo.jpeg, words("photo.name"), card, live))
         else:
+            st.html(view.upload_button(words))
             file = st.file_uploader(
-                "A photo from this device, at most 20 MB. On a phone this also opens its camera.",
+                words("photo.upload_label", limit=MAX_PHOTO_BYTES // 2**20),
                 type="image",
                 key=f"upload-{turn}",
             )
             if file is not None:
-                keep(file.getvalue(), file.name, card)
+                keep(read_capture_bytes(file.getvalue(), file.name, card))
     except PhotoError as error:
-        st.session_state["error"] = str(error)
+        st.session_state["error"] = error
         st.session_state["turn"] += 1
         st.rerun()
 
 
-def keep(data: bytes, name: str, card: ModelCard) -> None:
-    """Hold a photo in the session and go on to its checks.
-
-    Raises:
-        PhotoError: it cannot be used.
-    """
-    reading = read_capture_bytes(data, name, card)
+def keep(reading: Reading) -> None:
+    """Hold a photo in the session and go on to its checks."""
     forget()
     st.session_state["reading"] = reading
     st.rerun()
@@ -114,54 +127,62 @@ def forget() -> None:
     st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
 
-def show_checks(reading: Reading) -> None:
+def show_checks(reading: Reading, words: Words) -> None:
     """Step 2: the photo, what was found on it, and the three findings."""
-    st.html(view.step(2, "Checks"))
+    st.html(view.step(2, words("checks.step")))
     height, width = reading.size_hw
-    caption = f"{width} × {height} pixels. The corners mark what stands out from the skin."
-    st.html(view.picture(reading.shown, "Your photo", caption, reading.quality.lesion))
-    st.html(view.finding_rows(reading.quality.findings))
+    marks = words("checks.marks") if reading.quality.lesion is not None else ""
+    caption = words.in_a_row(words("checks.size", width=width, height=height), marks)
+    st.html(view.picture(reading.shown, words("checks.yours"), caption, reading.quality.lesion))
+    if live := view.live_faults(reading.live, words):
+        st.html(view.notice("plain", live))
+    st.html(view.finding_rows(reading.quality.findings, words))
     for note in reading.notes:
-        st.html(view.notice("plain", note))
+        st.html(view.notice("plain", words(f"note.{note.kind}", name=reading.name)))
 
 
-def offer_another(reading: Reading) -> None:
+def offer_another(reading: Reading, words: Words) -> None:
     """Ask for a better photo first; the answer stays one tap away."""
-    advice = " ".join(finding.advice for finding in reading.quality.findings if finding.severity == "block")
-    st.html(view.notice("warn", advice, "A better photo would help"))
-    st.button("Take another photo", on_click=forget, width="stretch", key="another", type="primary")
-    st.button("Show the answer anyway", on_click=want_anyway, key="show_anyway", type="tertiary")
+    blocks = [finding for finding in reading.quality.findings if finding.severity == "block"]
+    advice = words.in_a_row(*(words.advice(finding.code, finding.towards) for finding in blocks))
+    st.html(view.notice("warn", advice, words("checks.better")))
+    st.button(words("photo.another"), on_click=forget, width="stretch", key="another", type="primary")
+    st.button(
+        words("checks.anyway"), on_click=want_anyway, width="stretch", key="show_anyway", type="tertiary"
+    )
 
 
 def want_anyway() -> None:
     st.session_state["anyway"] = True
 
 
-def show_answer(reading: Reading, classifier: Classifier) -> None:
+def show_answer(reading: Reading, classifier: Classifier, words: Words) -> None:
     """Step 3: ranked labels, where the model looked, and the body site."""
-    st.html(view.step(3, "Answer"))
+    st.html(view.step(3, words("answer.step")))
     answer_area = st.container()
-    gamma = choose_gamma(reading)
+    gamma = choose_gamma(reading, words)
     with answer_area:
         prediction = classifier.predict([apply_gamma(reading.for_model, gamma)])[0]
-        st.html(view.probability_bars(prediction.lesions[:TOP_LABELS]))
-        show_heatmap(apply_gamma(reading.shown, gamma), prediction, classifier.card)
+        st.html(view.probability_bars(prediction.lesions[:TOP_LABELS], words))
+        show_heatmap(apply_gamma(reading.shown, gamma), prediction, classifier.card, words)
         if prediction.locations:
-            st.html(view.body_site(prediction.locations))
-        used = "the photo as it was taken" if gamma == 1 else f"the corrected photo (gamma {gamma:.2f})"
-        own = " Each percentage is its label’s own: they need not add up to 100."
-        st.html(view.quiet(f"Pixels used: {used}.{own if classifier.card.activation == 'sigmoid' else ''}"))
+            st.html(view.body_site(prediction.locations, words))
+        used = (
+            words("answer.pixels_plain") if gamma == 1 else words("answer.pixels_gamma", gamma=f"{gamma:.2f}")
+        )
+        own = words("answer.independent") if classifier.card.activation == "sigmoid" else ""
+        st.html(view.quiet(words.in_a_row(used, own)))
         if rest := prediction.lesions[TOP_LABELS:]:
-            with st.expander(f"{len(rest)} less likely labels"):
-                st.html(view.probability_bars(rest))
-    st.button("Take another photo", on_click=forget, width="stretch", key="another_below")
+            with st.expander(words("answer.less_likely", count=len(rest))):
+                st.html(view.probability_bars(rest, words))
+    st.button(words("photo.another"), on_click=forget, width="stretch", key="another_below")
 
 
-def show_heatmap(image_rgb: np.ndarray, prediction: Prediction, card: ModelCard) -> None:
+def show_heatmap(image_rgb: np.ndarray, prediction: Prediction, card: ModelCard, words: Words) -> None:
     """The heatmap of the label that the person taps, over the photo."""
     names = {score.name: score.display for score in prediction.lesions}
     chosen = st.pills(
-        "Where it looked, by label",
+        words("heatmap.labels"),
         list(names),
         format_func=names.__getitem__,
         default=prediction.lesions[0].name,
@@ -169,35 +190,31 @@ def show_heatmap(image_rgb: np.ndarray, prediction: Prediction, card: ModelCard)
         key="label",
     )
     picture_area = st.container()
-    opacity = st.slider("Strength of the colours", 0, 100, 55, 5, format="%d%%", key="opacity")
+    opacity = st.slider(words("heatmap.opacity"), 0, 100, 55, 5, format="%d%%", key="opacity")
     view_box = card.preprocessing.view_box(*image_rgb.shape[:2])
     cam = prediction.cam_of(chosen)
     overlay = render_overlay(image_rgb, cam, view_box, heat_scale(prediction.lesion_cam), opacity / 100)
     with picture_area:
-        st.html(view.picture(overlay, f"Your photo with the heatmap for {names[chosen]}"))
+        st.html(view.picture(overlay, words("heatmap.picture", label=names[chosen])))
         if cam.max() <= 0:
-            st.html(view.notice("plain", f"Nothing in this photo speaks for {names[chosen].lower()}."))
-        st.html(view.heat_legend(names[chosen]))
+            st.html(view.notice("plain", words("heatmap.nothing", label=names[chosen])))
+        st.html(view.heat_legend(names[chosen], words))
 
 
-def choose_gamma(reading: Reading) -> float:
+def choose_gamma(reading: Reading, words: Words) -> float:
     """The gamma control, with before and after beside each other."""
-    with st.expander("Too dark or too pale? Correct the photo"):
-        gamma = st.slider(
-            "Mid-tones (gamma): right is brighter", MIN_GAMMA, MAX_GAMMA, 1.0, 0.05, key="gamma"
-        )
-        after = "unchanged" if gamma == 1 else f"gamma {gamma:.2f}, used for the answer"
+    with st.expander(words("gamma.title")):
+        gamma = st.slider(words("gamma.slider"), MIN_GAMMA, MAX_GAMMA, 1.0, 0.05, key="gamma")
+        after = words("gamma.unchanged") if gamma == 1 else words("gamma.changed", gamma=f"{gamma:.2f}")
         st.html(
             view.side_by_side(
                 [
-                    view.picture(reading.shown, "Before", "Before"),
-                    view.picture(apply_gamma(reading.shown, gamma), "After", f"After: {after}"),
+                    view.picture(reading.shown, words("gamma.before"), words("gamma.before")),
+                    view.picture(apply_gamma(reading.shown, gamma), words("gamma.after"), after),
                 ]
             )
         )
-        st.html(
-            view.quiet("1.0 leaves the photo as it is. Black and white stay; only the tones between move.")
-        )
+        st.html(view.quiet(words("gamma.meaning")))
     return float(gamma)
 
 

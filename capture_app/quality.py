@@ -1,11 +1,12 @@
 """Is the photo good enough to judge? Three checks: field of view, illumination, focus.
 
     quality = check_photo(read_photo("lesion.jpg", min_side=512).image_rgb)
-    print(quality.field_of_view.advice)
+    print(quality.field_of_view.code, quality.field_of_view.severity)
 
-Each check measures, compares with the one table of limits (`limits.json`) and says what to do. Light is judged
-against the skin in view, blur against the photo's own contrast, and all at one fixed size, so that neither dark
-skin nor a large photo is taken for a fault. `camera/checks.js` measures the same. Pure functions; torch-free.
+Each check measures and compares with the one table of limits (`limits.json`); `capture_app.words` says what to do
+about it. Light is judged against the skin in view, blur against the photo's own contrast, and all at one fixed
+size, so that neither dark skin nor a large photo is taken for a fault. `camera/checks.js` measures the same. Pure
+functions; torch-free.
 """
 
 import itertools
@@ -22,6 +23,7 @@ from capture_app.frame import Frame, rank, stops
 from capture_app.locate import Lesion, Scene, read_scene
 
 Severity = Literal["ok", "advise", "block"]
+Direction = Literal["left", "right", "up", "down", "up-left", "up-right", "down-left", "down-right"]
 
 GRID = 4
 """Cells a side over which the evenness of the light is judged."""
@@ -39,17 +41,6 @@ SHADING_SIDE_PX = 13
 """Of two box filters; what is broader counts as shading rather than texture."""
 CONTRAST_FLOOR = 1.0
 """Grey levels added to the contrast, so that a blank photo does not look sharp by its noise."""
-ADVICE = {
-    "no_lesion": "Nothing stands out from the skin: put the spot in the middle, or go on if it is spread out.",
-    "too_far": "Come closer: it should fill about a third of the photo.",
-    "too_close": "Step back a little, so that some skin around it is seen.",
-    "too_dark": "It is too dark: turn on a lamp or go to a window.",
-    "too_bright": "It is too bright: turn away from the lamp or the sun.",
-    "glare": "A reflection hides the skin: turn off the flash or tilt the phone.",
-    "uneven": "A shadow falls across it: turn towards the light.",
-    "blurred": "It is blurred: hold still, tap the screen to focus, and keep a hand's width away.",
-}
-"""By fault, where it does not depend on where the lesion lies; the camera's words.json says the same."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +72,8 @@ class Finding:
     unit: str
     limit: float
     """The limit that was passed, or, when all is well, the one that would be passed next."""
-    advice: str
-    """One sentence that a person with a phone can act on."""
+    towards: Direction | None = None
+    """Which way the phone goes, where a fault is one of place; None elsewhere, and where stepping back helps."""
 
 
 @dataclass(frozen=True)
@@ -174,35 +165,35 @@ def measures_of(scene: Scene) -> dict[str, float]:
 def check_field_of_view(scene: Scene) -> Finding:
     """Where the lesion lies, and how much of the frame it takes."""
     lesion = scene.lesion
-    presence = _finding("no_lesion", lesion.likelihood, ADVICE["no_lesion"])
+    presence = _finding("no_lesion", lesion.likelihood)
     if presence.severity != "ok":
         return presence
     dx, dy = lesion.offset_xy
     found = [
-        _finding("cut_off", lesion.cut_off, f"Part of it is outside the photo: {_towards(dx, dy)}."),
-        _finding("off_centre", max(abs(dx), abs(dy)), f"{_towards(dx, dy).capitalize()}, to centre it."),
-        _finding("too_far", lesion.extent, ADVICE["too_far"]),
-        _finding("too_close", lesion.extent, ADVICE["too_close"]),
+        _finding("cut_off", lesion.cut_off, direction_of(dx, dy)),
+        _finding("off_centre", max(abs(dx), abs(dy)), direction_of(dx, dy)),
+        _finding("too_far", lesion.extent),
+        _finding("too_close", lesion.extent),
     ]
-    return _worst(found, "field_of_view", found[1], "It is in view and well placed.")
+    return _worst(found, "field_of_view", found[1])
 
 
 def check_illumination(scene: Scene) -> Finding:
     """Whether there is light enough, not too much, and on all of the skin in view."""
     light = measure_light(scene)
     found = [
-        _finding("too_dark", light.underexposed_stops, ADVICE["too_dark"]),
-        _finding("too_bright", light.bright_luma, ADVICE["too_bright"]),
-        _finding("glare", light.glare_share, ADVICE["glare"]),
-        _finding("uneven", light.uneven_stops, ADVICE["uneven"]),
+        _finding("too_dark", light.underexposed_stops),
+        _finding("too_bright", light.bright_luma),
+        _finding("glare", light.glare_share),
+        _finding("uneven", light.uneven_stops),
     ]
-    return _worst(found, "illumination", found[0], "There is good light on the skin.")
+    return _worst(found, "illumination", found[0])
 
 
 def check_focus(frame: Frame) -> Finding:
     """Whether the finest detail that the network can use is there, in every direction."""
-    found = _finding("blurred", measure_detail(frame.luma), ADVICE["blurred"])
-    return _worst([found], "focus", found, "The photo is sharp.")
+    found = _finding("blurred", measure_detail(frame.luma))
+    return _worst([found], "focus", found)
 
 
 def measure_light(scene: Scene) -> Light:
@@ -261,29 +252,35 @@ def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
     return float(cells[-1] - cells[0]) if cells else 0.0
 
 
-def _towards(dx: float, dy: float) -> str:
-    """Which way the phone goes, given where the lesion lies from the centre (right and down are positive)."""
-    if max(abs(dx), abs(dy)) < 0.02:
-        return "step back a little"
-    sideways = "right" if dx > 0 else "left"
-    upright = "down" if dy > 0 else "up"
+def direction_of(dx: float, dy: float) -> Direction | None:
+    """Which way the phone goes, given where the lesion lies from the centre (right and down are positive).
+
+    None where it lies in the middle: there is nowhere to go but back.
+    """
     larger, smaller = max(abs(dx), abs(dy)), min(abs(dx), abs(dy))
+    if larger < 0.02:
+        return None
+    right, down = dx > 0, dy > 0
     if smaller > larger / 2:
-        return f"move the phone {upright} and to the {sideways}"
-    return f"move the phone to the {sideways}" if abs(dx) > abs(dy) else f"move the phone {upright}"
+        if down:
+            return "down-right" if right else "down-left"
+        return "up-right" if right else "up-left"
+    if abs(dx) > abs(dy):
+        return "right" if right else "left"
+    return "down" if down else "up"
 
 
-def _finding(fault: str, measure: float, advice: str) -> Finding:
+def _finding(fault: str, measure: float, towards: Direction | None = None) -> Finding:
     limit = limits()[fault]
     severity = limit.judge(measure)
     passed = limit.block if severity == "block" and limit.block is not None else limit.advise
-    return Finding(fault, severity, measure, limit.unit, passed, advice)
+    return Finding(fault, severity, measure, limit.unit, passed, towards)
 
 
-def _worst(found: list[Finding], check: str, usual: Finding, praise: str) -> Finding:
-    """The first of the most severe findings, or praise for the usual measure when none is amiss."""
+def _worst(found: list[Finding], check: str, usual: Finding) -> Finding:
+    """The first of the most severe findings, or the usual measure under the check's name when none is amiss."""
     for severity in ("block", "advise"):
         for finding in found:
             if finding.severity == severity:
                 return finding
-    return Finding(check, "ok", usual.measure, usual.unit, usual.limit, praise)
+    return Finding(check, "ok", usual.measure, usual.unit, usual.limit)

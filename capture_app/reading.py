@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from capture_app.camera import LiveFinding
 from capture_app.frame import WORKING_SIDE_PX
 from capture_app.quality import Quality, check_photo
-from training.data.photo import Photo, decode_photo, decode_photo_sizes
+from training.data.photo import Note, Photo, decode_photo, decode_photo_sizes
 from training.errors import PhotoError
 from training.models.card import ModelCard
 
@@ -40,13 +41,23 @@ class Reading:
     """Of the photo as it was taken, pixels."""
     quality: Quality
     """Boxes are in pixels of `shown`."""
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
+    live: tuple[LiveFinding, ...]
+    """What the camera found when a person pressed its shutter; empty where nobody did."""
     sharper_from: bytes | None
     """The photo's bytes, as long as `sharpened` has more to show; None from then on."""
 
 
-def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
+def read_capture_bytes(
+    data: bytes, name: str, card: ModelCard, live: tuple[LiveFinding, ...] = ()
+) -> Reading:
     """Decode a photo and check it.
+
+    Args:
+        data: the photo's file.
+        name: how messages call it.
+        card: of the model that will see it.
+        live: what the camera found when a person pressed its shutter.
 
     Raises:
         PhotoError: more than 20 MB, or not a photo that can be used.
@@ -54,7 +65,11 @@ def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
     if len(data) > MAX_PHOTO_BYTES:
         raise PhotoError(
             f"{name} has {len(data) / 2**20:.0f} MB; at most {MAX_PHOTO_BYTES // 2**20} MB are taken: "
-            "choose the photo at a smaller size, or save it as JPEG."
+            "choose the photo at a smaller size, or save it as JPEG.",
+            "too_many_bytes",
+            name=name,
+            megabytes=f"{len(data) / 2**20:.0f}",
+            limit=MAX_PHOTO_BYTES // 2**20,
         )
     photo, shown = decode_capture(data, name, card)
     wanted = min(SHOWN_MIN_SIDE, *photo.original_size_hw)
@@ -66,6 +81,7 @@ def read_capture_bytes(data: bytes, name: str, card: ModelCard) -> Reading:
         size_hw=photo.original_size_hw,
         quality=check_photo(shown),
         notes=photo.notes,
+        live=live,
         sharper_from=data if more_to_show else None,
     )
 

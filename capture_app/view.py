@@ -1,27 +1,49 @@
 """The page's own pieces, as HTML strings: pure functions, every text from outside escaped.
 
-    st.html(probability_bars(prediction.lesions[:5]))
+    st.html(probability_bars(prediction.lesions[:5], words))
 
 Colour never says anything alone: each finding has a mark and a word, each bar its number. Torch-free.
 """
 
 import base64
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import cv2
 import numpy as np
 
+from capture_app.camera import LiveFinding
 from capture_app.locate import Lesion
-from capture_app.quality import Finding, Severity
+from capture_app.quality import Finding
+from capture_app.words import Words
 from export.heatmap import COLOUR_MAP, FULL_OPACITY_AT
 from export.runtime import Score
 from training.models.card import ModelCard
 
-CHECK_NAMES = ("Framing", "Light", "Focus")
-SEVERITY_WORDS: dict[Severity, str] = {"ok": "Good", "advise": "Could be better", "block": "Take it again"}
+CHECKS = ("field_of_view", "illumination", "focus")
 JPEG_QUALITY = 90
 LEGEND_STOPS = 9
+
+
+def header(words: Words, *, short: bool) -> str:
+    """What the page is, and what it is not; in short once a photo is there. Names the page's language, too."""
+    lede = f"<h1>{escape(words('page.heading'))}</h1><p>{escape(words('page.lede'))}</p>"
+    return (
+        f'<header class="dc-head"><p class="dc-brand" translate="no">dermcapture</p>{"" if short else lede}'
+        f'<p class="dc-gentle">{escape(words("page.gentle"))}</p></header>'
+        f"<script>document.documentElement.lang = {json.dumps(words.language)};</script>"
+    )
+
+
+def footer(words: Words) -> str:
+    """What becomes of a photo."""
+    return f'<footer class="dc-foot"><p>{escape(words("page.privacy"))}</p></footer>'
+
+
+def upload_button(words: Words) -> str:
+    """The words on the upload's button, which Streamlit has in English only; style.css puts them there."""
+    return f"<style>:root {{ --dc-choose: {json.dumps(words('photo.choose'), ensure_ascii=False)}; }}</style>"
 
 
 def notice(kind: str, text: str, title: str = "") -> str:
@@ -57,34 +79,44 @@ def side_by_side(figures: Sequence[str]) -> str:
     return f'<div class="dc-pair">{"".join(figures)}</div>'
 
 
-def finding_rows(findings: Sequence[Finding]) -> str:
+def finding_rows(findings: Sequence[Finding], words: Words) -> str:
     """The checks, one quiet row each."""
     rows = "".join(
         f'<li class="dc-{finding.severity}"><i aria-hidden="true"></i>'
-        f"<div><b>{name}</b><em>{SEVERITY_WORDS[finding.severity]}</em><p>{escape(finding.advice)}</p></div></li>"
-        for name, finding in zip(CHECK_NAMES, findings, strict=True)
+        f"<div><b>{escape(words(f'checks.{check}'))}</b><em>{escape(words(f'checks.{finding.severity}'))}</em>"
+        f"<p>{escape(words.advice(finding.code, finding.towards))}</p></div></li>"
+        for check, finding in zip(CHECKS, findings, strict=True)
     )
-    return f'<ul class="dc-findings" aria-label="Checks of the photo">{rows}</ul>'
+    return f'<ul class="dc-findings" aria-label="{escape(words("checks.list"))}">{rows}</ul>'
 
 
-def probability_bars(scores: Iterable[Score]) -> str:
+def live_faults(findings: Sequence[LiveFinding], words: Words) -> str:
+    """What the camera still had to say when its shutter was pressed, as one sentence; empty when all was well."""
+    amiss = [finding for finding in findings if finding.severity != "ok"]
+    amiss.sort(key=lambda finding: finding.severity != "block")
+    said = [words(key) for finding in amiss if (key := f"live.{finding.code}") in words.sentences]
+    return words("live.against", faults=words("language.list").join(said)) if said else ""
+
+
+def probability_bars(scores: Iterable[Score], words: Words) -> str:
     """Ranked labels, each with its probability as a bar and in figures."""
     rows = "".join(
-        f"<li><span>{escape(score.display)}</span><b>{percent(score.probability)}</b>"
+        f"<li><span>{escape(score.display)}</span><b>{percent(score.probability, words)}</b>"
         f'<i aria-hidden="true"><u style="width:{100 * score.probability:.1f}%"></u></i></li>'
         for score in scores
     )
     return f'<ol class="dc-bars">{rows}</ol>'
 
 
-def body_site(locations: Sequence[Score]) -> str:
+def body_site(locations: Sequence[Score], words: Words) -> str:
     """The likeliest body sites in one line."""
-    first, *others = (f"{escape(score.display)} {percent(score.probability)}" for score in locations[:3])
-    rest = f" <span>then {', '.join(others)}</span>" if others else ""
-    return f'<p class="dc-site"><small>Body site</small><b>{first}</b>{rest}</p>'
+    first, *others = (f"{score.display} {percent(score.probability, words)}" for score in locations[:3])
+    then = words("answer.then", sites=words("language.list").join(others))
+    rest = f" <span>{escape(then)}</span>" if others else ""
+    return f'<p class="dc-site"><small>{escape(words("answer.body_site"))}</small><b>{escape(first)}</b>{rest}</p>'
 
 
-def heat_legend(label: str) -> str:
+def heat_legend(label: str, words: Words) -> str:
     """What the colours of a heatmap mean."""
     heat = np.linspace(0, 1, LEGEND_STOPS)
     colours = cv2.applyColorMap(np.round(heat * 255).astype(np.uint8)[:, None], COLOUR_MAP)[:, 0, ::-1]
@@ -92,57 +124,51 @@ def heat_legend(label: str) -> str:
         f"rgb({red} {green} {blue} / {min(level / FULL_OPACITY_AT, 1):.2f})"
         for level, (red, green, blue) in zip(heat, colours, strict=True)
     )
+    meaning = escape(words("heatmap.meaning")).format(label=f"<b>{escape(label)}</b>")
     return (
         f'<div class="dc-legend"><i style="background:linear-gradient(90deg,{stops})" aria-hidden="true"></i>'
-        "<p><span>no evidence</span><span>strongest in this photo</span></p></div>"
-        f'<p class="dc-quiet">Where the model found evidence for <b>{escape(label.lower())}</b>. One scale for '
-        "all labels of this photo: a pale map means weak evidence. The dimmed margin was not looked at.</p>"
+        f"<p><span>{escape(words('heatmap.least'))}</span><span>{escape(words('heatmap.most'))}</span></p></div>"
+        f'<p class="dc-quiet">{meaning}</p>'
     )
 
 
-def details(card: ModelCard, model_id: str) -> str:
+def details(card: ModelCard, model_id: str, words: Words) -> str:
     """The model's card, as a list of terms."""
-    data = card.data
-    trained_on = ", ".join(
-        str(part)
-        for part in (data.get("name"), "drawings, no photos of people" if card.synthetic else None)
-        if part
-    )
+    parts = (card.data.get("name"), words("details.drawings") if card.synthetic else None)
+    trained_on = words("language.list").join(str(part) for part in parts if part)
     rows = [
-        ("Model", f"{card.name} ({card.architecture})"),
-        ("Identity", model_id[:16]),
-        ("Trained on", trained_on or "not stated"),
-        ("Made", card.created or "not stated"),
-        ("Licence of the weights", card.licence),
-        ("Intended use", card.intended_use),
+        (words("details.model"), f"{card.name} ({card.architecture})"),
+        (words("details.identity"), model_id[:16]),
+        (words("details.trained_on"), trained_on or words("details.not_stated")),
+        *metric_rows(card, words),
+        (words("details.made"), card.created or words("details.not_stated")),
+        (words("details.licence"), card.licence),
+        (words("details.intended_use"), card.intended_use),
     ]
-    rows[3:3] = metric_rows(card)
     terms = "".join(f"<dt>{escape(term)}</dt><dd>{escape(value)}</dd>" for term, value in rows)
     return f'<dl class="dc-details">{terms}</dl>'
 
 
-def metric_rows(card: ModelCard) -> list[tuple[str, str]]:
-    """The card's shares with their 95% intervals, in words; counts and nested tables are left out."""
+def metric_rows(card: ModelCard, words: Words) -> list[tuple[str, str]]:
+    """The card's shares with their 95% intervals, under its own names; counts and nested tables are left out."""
     rows = []
     for name, value in card.metrics.items():
         if isinstance(value, float) and 0 <= value <= 1 and not name.endswith("_interval"):
-            interval = card.metrics.get(f"{name}_interval")
-            spread = (
-                f" (95% interval {100 * interval[0]:.0f} to {100 * interval[1]:.0f}%)" if interval else ""
-            )
-            words = name.replace("_", " ").replace("map ", "mAP-")
-            rows.append(
-                (words[0].upper() + words[1:] if words[0] != "m" else words, f"{100 * value:.0f}%{spread}")
-            )
+            share = f"{100 * value:.0f}%"
+            if interval := card.metrics.get(f"{name}_interval"):
+                low, high = (f"{100 * bound:.0f}" for bound in interval)
+                share = words("details.interval", value=share, low=low, high=f"{high}%")
+            term = name.replace("_", " ").replace("map ", "mAP-")
+            rows.append((term[0].upper() + term[1:] if term[0] != "m" else term, share))
     return rows
 
 
-def percent(probability: float) -> str:
+def percent(probability: float, words: Words) -> str:
     """A probability as a person reads it."""
     if 0 < probability < 0.01:
-        return "under 1%"
+        return words("answer.under", percent="1%")
     if 0.99 < probability < 1:
-        return "over 99%"
+        return words("answer.over", percent="99%")
     return f"{100 * probability:.0f}%"
 
 

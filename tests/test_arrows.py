@@ -16,6 +16,7 @@ TORCH_FREE = [
     "capture_app.quality",
     "capture_app.server",
     "capture_app.tone",
+    "capture_app.words",
     "export.classify",
     "export.describe",
     "export.heatmap",

@@ -10,7 +10,16 @@ class UserError(ValueError):
 
 
 class PhotoError(UserError):
-    """A photo that cannot be decoded, or should not be."""
+    """A photo that cannot be decoded, or should not be.
+
+    Attributes:
+        kind: what is wrong, in one word, for whoever says it in another language; empty where nobody does.
+        values: what the sentence names, by placeholder.
+    """
+
+    def __init__(self, sentence: str, kind: str = "", **values: object) -> None:
+        super().__init__(sentence)
+        self.kind, self.values = kind, values
 
 
 class DataError(UserError):

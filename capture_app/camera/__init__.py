@@ -15,9 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from capture_app.quality import Severity
+from capture_app.words import FALLBACK, Words, words_in
 from training.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -67,20 +68,22 @@ class CapturedPair:
 
 
 @overload
-def camera_input(key: str, *, pair: Literal[False] = False, language: str = "en") -> CapturedPhoto | None: ...
+def camera_input(
+    key: str, *, pair: Literal[False] = False, language: str = FALLBACK
+) -> CapturedPhoto | None: ...
 @overload
 def camera_input(
-    key: str, *, pair: Literal[True], language: str = "en"
+    key: str, *, pair: Literal[True], language: str = FALLBACK
 ) -> CapturedPhoto | CapturedPair | None: ...
 def camera_input(
-    key: str, *, pair: bool = False, language: str = "en"
+    key: str, *, pair: bool = False, language: str = FALLBACK
 ) -> CapturedPhoto | CapturedPair | None:
     """Show the camera in a Streamlit page.
 
     Args:
-        key: names this camera among the page's widgets.
+        key: names this camera among the page's widgets; another one for another language.
         pair: offer to take each photo with and without flash.
-        language: of the words, one of those in words.json.
+        language: one of `capture_app.words.languages()`.
 
     Returns:
         The photo or the pair, once, in the run that the shutter causes; None in every other.
@@ -89,7 +92,7 @@ def camera_input(
         PhotoError: what the browser sent is not a photo.
     """
     data = {
-        "words": words()[language],
+        "words": camera_words(words_in(language)),
         "table": json.loads(LIMITS.read_text(encoding="utf-8")),
         "pair": pair,
     }
@@ -101,10 +104,9 @@ def camera_input(
     return None
 
 
-@cache
-def words() -> dict[str, dict[str, Any]]:
-    """Everything that the camera says, by language."""
-    return cast("dict[str, dict[str, Any]]", json.loads((HERE / "words.json").read_text(encoding="utf-8")))
+def camera_words(words: Words) -> dict[str, Any]:
+    """What the camera says, as its modules take it: its own words, and the checks' advice."""
+    return {**words.tree["camera"], "advice": words.tree["advice"]}
 
 
 def read_capture(sent: Any) -> CapturedPhoto:
@@ -125,7 +127,9 @@ def read_capture(sent: Any) -> CapturedPhoto:
         )
     except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
         raise PhotoError(
-            f"The camera's photo arrived incomplete ({error}); take it again, or use the upload."
+            f"The camera's photo arrived incomplete ({error}); take it again, or use the upload.",
+            "incomplete",
+            reason=error,
         ) from error
 
 
@@ -136,7 +140,10 @@ def read_pair(sent: Any) -> CapturedPair:
         PhotoError: a part is missing or of another kind.
     """
     if not isinstance(sent, Mapping) or not {"ambient", "flash"} <= sent.keys():
-        raise PhotoError("The camera's two photos arrived incomplete; take them again, or use the upload.")
+        raise PhotoError(
+            "The camera's two photos arrived incomplete; take them again, or use the upload.",
+            "pair_incomplete",
+        )
     return CapturedPair(read_capture(sent["ambient"]), read_capture(sent["flash"]))
 
 

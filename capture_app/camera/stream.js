@@ -17,7 +17,7 @@ export function canOpen() {
   return window.isSecureContext && Boolean(navigator.mediaDevices);
 }
 
-// Why the camera did not open: a key of the messages in words.json.
+// Why the camera did not open: a key of the messages in capture_app/words.
 export function reasonOf(error) {
   return REASON_OF_ERROR[error?.name] ?? "failed";
 }

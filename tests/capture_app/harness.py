@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 from capture_app.camera import HERE as CAMERA
-from capture_app.camera import LIMITS, words
+from capture_app.camera import LIMITS, camera_words
 from capture_app.camera.files import camera_routes
+from capture_app.words import words_in
 from training.data.datasets.phantom import draw_photo
 from training.data.datasets.phantom_capture import Capture
 
@@ -168,7 +169,8 @@ def _camera_page(*, pair: bool) -> str:
     css, html, js = (
         (CAMERA / f"camera.{kind}").read_text(encoding="utf-8") for kind in ("css", "html", "js")
     )
-    data = {"words": words()["en"], "table": json.loads(LIMITS.read_text(encoding="utf-8")), "pair": pair}
+    table = json.loads(LIMITS.read_text(encoding="utf-8"))
+    data = {"words": camera_words(words_in("en")), "table": table, "pair": pair}
     return f"""<!doctype html><html lang="en"><head><title>Camera</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width, initial-scale=1"></head><body><main><div id="host"></div></main>
 <script type="module">

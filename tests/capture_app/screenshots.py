@@ -2,7 +2,7 @@
 
     python -m tests.capture_app.screenshots models/demo/model.onnx --out docs/images
 
-Writes page.png, the answer on a phone; with --all every screen, light, dark and on a desktop.
+Writes page.png, the answer on a phone; with --all every screen in each language, light, dark and on a desktop.
 """
 
 import sys
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 from PIL import Image
 
+from capture_app.words import FALLBACK, languages, words_in
 from tests.capture_app.harness import (
     DESKTOP,
     PHONE,
@@ -48,6 +49,15 @@ class Arguments:
     """Every screen, not only page.png."""
 
 
+@dataclass(frozen=True)
+class Look:
+    """On what, in which language and colours a screen is looked at."""
+
+    device: dict[str, Any]
+    language: str = FALLBACK
+    scheme: str = "light"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, prog="python -m tests.capture_app.screenshots", args=argv)
     executable = find_browser()
@@ -57,65 +67,69 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         camera = write_fake_camera(Path(folder) / "camera.y4m", scene_jpeg(lesion=arguments.lesion))
         with serve(arguments.model, Path(folder) / "log") as address, browser(executable, camera) as chromium:
-            _answer(chromium, address, arguments.out / "page.png", PHONE)
+            _answer(chromium, address, arguments.out / "page.png", Look(PHONE))
             if arguments.all:
                 _every_screen(chromium, address, arguments.out)
     return 0
 
 
 def _every_screen(chromium: Any, address: str, out: Path) -> None:
-    for scheme in ("light", "dark"):
-        page = _open(chromium, address, PHONE, scheme)
-        _shoot(page, out / f"page-start-{scheme}.png")
-        page.context.close()
-        _answer(chromium, address, out / f"page-answer-{scheme}.png", PHONE, scheme, whole=True)
-    page = _open(chromium, address, PHONE)
-    page.get_by_role("button", name="Open the camera").click()
-    page.get_by_role("switch", name="Auto").click()
+    for language in languages():
+        for scheme in ("light", "dark"):
+            _screens(chromium, address, out, Look(PHONE, language, scheme))
+        _answer(chromium, address, out / f"page-desktop-{language}.png", Look(DESKTOP, language), whole=True)
+
+
+def _screens(chromium: Any, address: str, out: Path, look: Look) -> None:
+    """Every screen of a phone in one language and one scheme."""
+    words, kind = words_in(look.language), f"{look.language}-{look.scheme}"
+    page = _open(chromium, address, look)
+    _shoot(page, out / f"page-start-{kind}.png")
+    page.get_by_role("button", name=words("camera.controls.open")).click()
+    page.get_by_role("switch", name=words("camera.controls.auto")).click()
     page.locator(".finder[data-mode='good']").wait_for(timeout=WAIT_MS)
-    _shoot(page, out / "page-camera.png")
+    _shoot(page, out / f"page-camera-{kind}.png")
     page.context.close()
-    page = _open(chromium, address, PHONE)
-    page.get_by_text("Upload", exact=True).click()
+    page = _open(chromium, address, look)
+    page.get_by_text(words("photo.upload"), exact=True).click()
     page.locator("input[type=file]").wait_for(state="attached")
-    _shoot(page, out / "page-upload.png")
+    _shoot(page, out / f"page-upload-{kind}.png")
     page.locator("input[type=file]").set_input_files(
         {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"not a photo"}
     )
     page.get_by_role("alert").wait_for()
-    _shoot(page, out / "page-error.png")
+    _shoot(page, out / f"page-error-{kind}.png")
+    page.get_by_test_id("stFileUploaderFile").wait_for(state="detached")
     dark = lesion_jpeg(capture=Capture(ev=-4.5, blur_sigma=0.012, offset_xy=(-0.4, 0.0)))
     page.locator("input[type=file]").set_input_files(
         {"name": "dark.jpg", "mimeType": "image/jpeg", "buffer": dark}
     )
-    page.get_by_text("A better photo would help").wait_for()
-    _shoot(page, out / "page-block.png", whole=True)
+    page.get_by_text(words("checks.better")).wait_for()
+    _shoot(page, out / f"page-block-{kind}.png", whole=True)
     page.context.close()
-    _answer(chromium, address, out / "page-desktop.png", DESKTOP, whole=True)
+    _answer(chromium, address, out / f"page-answer-{kind}.png", look, whole=True)
 
 
-def _answer(
-    chromium: Any,
-    address: str,
-    path: Path,
-    device: dict[str, Any],
-    scheme: str = "light",
-    *,
-    whole: bool = False,
-) -> None:
-    page = _open(chromium, address, device, scheme)
-    page.get_by_role("button", name="Open the camera").click()  # A good scene is taken by itself.
-    heading = page.get_by_role("heading", name="Answer")
+def _answer(chromium: Any, address: str, path: Path, look: Look, *, whole: bool = False) -> None:
+    words = words_in(look.language)
+    page = _open(chromium, address, look)
+    # A good scene is taken by itself.
+    page.get_by_role("button", name=words("camera.controls.open")).click()
+    heading = page.get_by_role("heading", name=words("answer.step"))
     page.locator(".dc-legend").wait_for(timeout=WAIT_MS)
     heading.evaluate("element => element.scrollIntoView({block: 'start'})")
     _shoot(page, path, whole=whole)
     page.context.close()
 
 
-def _open(chromium: Any, address: str, device: dict[str, Any], scheme: str = "light") -> Any:
-    page = chromium.new_context(**device, color_scheme=scheme, reduced_motion="reduce").new_page()
+def _open(chromium: Any, address: str, look: Look) -> Any:
+    context = chromium.new_context(
+        **look.device, locale=look.language, color_scheme=look.scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
     page.goto(address)
-    page.get_by_role("button", name="Open the camera").wait_for(timeout=WAIT_MS)
+    name = words_in(look.language)("camera.controls.open")
+    page.get_by_role("button", name=name).wait_for(timeout=WAIT_MS)
     return page
 
 

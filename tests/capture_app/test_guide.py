@@ -5,15 +5,14 @@ import itertools
 import json
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from capture_app import quality
-from capture_app.camera import LIMITS, words
-from capture_app.frame import Frame
-from capture_app.locate import Lesion, Scene
+from capture_app.camera import LIMITS, camera_words
+from capture_app.words import languages, words_in
 from tests.capture_app.harness import browser, required_browser, serve_camera
 
 pytestmark = pytest.mark.browser
@@ -261,32 +260,12 @@ async ({ words, codes, directions }) => {
   const { sentence } = await import(new URL("camera/guide.js", document.baseURI));
   return codes.flatMap((code) => directions.map((towards) => [code, towards, sentence({ code, towards }, words)]));
 }"""
-DIRECTIONS = {
-    None: (0.0, 0.0),
-    "left": (-0.4, 0.0),
-    "right": (0.4, 0.0),
-    "up": (0.0, -0.4),
-    "down": (0.0, 0.4),
-    "up-left": (-0.4, -0.4),
-    "up-right": (0.4, -0.4),
-    "down-left": (-0.4, 0.4),
-    "down-right": (0.4, 0.4),
-}
 
 
-def test_the_viewfinder_says_what_the_checks_of_the_photo_say(page):
-    codes = list(quality.limits())
-    said = page.evaluate(SENTENCES, {"words": words()["en"], "codes": codes, "directions": list(DIRECTIONS)})
-    assert all(text for _, _, text in said)
-    for code, towards, text in said:
-        if code in ("off_centre", "cut_off") and (code, towards) != ("off_centre", None):
-            cut_off = 0.5 if code == "cut_off" else 0.0
-            lesion = Lesion((0, 0, 1, 1), DIRECTIONS[towards], 0.4, cut_off, 30.0)
-            scene = Scene(Frame(np.zeros((8, 8, 3), np.uint8)), np.ones((2, 2), bool), lesion)
-            assert quality.check_field_of_view(scene).advice == text
-
-
-def test_every_other_sentence_is_the_photo_s_too():
-    spoken = {code: text for code, text in words()["en"]["advice"].items() if isinstance(text, str)}
-    assert spoken.pop("moving")  # A photo does not move.
-    assert spoken == quality.ADVICE
+@pytest.mark.parametrize("language", languages())
+def test_the_viewfinder_says_what_is_said_of_the_photo(page, language):
+    words = words_in(language)
+    codes, directions = list(quality.limits()), [None, *get_args(quality.Direction)]
+    arguments = {"words": camera_words(words), "codes": codes, "directions": directions}
+    for code, towards, text in page.evaluate(SENTENCES, arguments):
+        assert text == words.advice(code, towards)

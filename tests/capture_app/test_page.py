@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from capture_app import view
 from capture_app.__main__ import bind
+from capture_app.camera import LiveFinding
 from capture_app.reading import (
     MAX_PHOTO_BYTES,
     SHOWN_MAX_SIDE,
@@ -20,6 +22,7 @@ from capture_app.reading import (
     sharpened,
 )
 from capture_app.server import MODEL_VARIABLE, create_app, served_model
+from capture_app.words import words_in
 from export.runtime import Classifier, Score
 from tests.capture_app.harness import ROOT, encode_jpeg, lesion_jpeg
 from tests.tiny_model import tiny_card
@@ -27,6 +30,7 @@ from training.data.photo import decode_photo
 from training.errors import ModelFileError, PhotoError, UserError
 
 PAGE = ROOT / "capture_app" / "page.py"
+EN = words_in("en")
 
 
 def test_the_model_sees_the_photo_as_the_command_line_does():
@@ -80,9 +84,9 @@ def test_every_text_from_outside_is_escaped():
         view.notice("plain", evil, evil),
         view.step(1, evil),
         view.quiet(evil),
-        view.probability_bars([Score("x", evil, 0.5)]),
-        view.body_site([Score("x", evil, 0.5)]),
-        view.heat_legend(evil),
+        view.probability_bars([Score("x", evil, 0.5)], EN),
+        view.body_site([Score("x", evil, 0.5), Score("y", evil, 0.25)], EN),
+        view.heat_legend(evil, EN),
         view.picture(np.zeros((8, 8, 3), np.uint8), evil, evil),
     ]
     assert not any("<script" in piece for piece in pieces)
@@ -92,13 +96,13 @@ def test_every_text_from_outside_is_escaped():
     ("probability", "words"), [(0, "0%"), (0.004, "under 1%"), (0.5, "50%"), (0.996, "over 99%"), (1, "100%")]
 )
 def test_percentages_never_round_to_a_certainty(probability, words):
-    assert view.percent(probability) == words
+    assert view.percent(probability, EN) == words
 
 
 def test_the_details_give_metrics_with_their_intervals():
     card = tiny_card()
     card.metrics.update({"accuracy": 0.714, "accuracy_interval": [0.66, 0.75], "photos": 300, "recall": {}})
-    assert view.metric_rows(card) == [("Accuracy", "71% (95% interval 66 to 75%)")]
+    assert view.metric_rows(card, EN) == [("Accuracy", "71% (95% interval 66 to 75%)")]
 
 
 def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkeypatch):
@@ -106,7 +110,7 @@ def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkey
 
     monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
     page = AppTest.from_file(str(PAGE), default_timeout=60)
-    page.session_state["last_way"] = "Upload"
+    page.session_state["last_way"] = "upload"
     page.run()
     assert not page.exception
     shown = " ".join(html.proto.body for html in page.get("html"))
@@ -139,8 +143,63 @@ def test_the_page_answers_for_a_photo_in_its_session(tiny_model, monkeypatch):
     assert page.session_state["reading"].shown.shape[0] > reading.shown.shape[0]
     best = classifier.predict([reading.for_model])[0].lesions[0]
     bars = next(html.proto.body for html in page.get("html") if '<ol class="dc-bars">' in html.proto.body)
-    assert f"<span>{best.display}</span><b>{view.percent(best.probability)}</b>" in bars
+    assert f"<span>{best.display}</span><b>{view.percent(best.probability, EN)}</b>" in bars
     assert any("need not add up to 100" in html.proto.body for html in page.get("html"))
+
+
+def html_of(page: Any) -> str:
+    return " ".join(html.proto.body for html in page.get("html"))
+
+
+def test_the_page_speaks_the_address_s_language_and_a_switch_keeps_the_photo(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.query_params["lang"] = "ja"
+    reading = read_capture_bytes(lesion_jpeg(size=300), "lesion.jpg", tiny_card())
+    page.session_state["reading"] = reading
+    page.session_state["anyway"] = True
+    page.run()
+    assert not page.exception
+    assert "診断ではありません" in html_of(page)
+    assert 'documentElement.lang = "ja"' in html_of(page)
+    (switch,) = (group for group in page.get("button_group") if group.key == "language")
+    switch.set_value("en").run()
+    assert not page.exception
+    assert page.query_params["lang"] == "en"
+    assert page.session_state["reading"] is reading
+    assert "not a diagnosis" in html_of(page)
+    assert "診断" not in html_of(page)
+
+
+LIVE = (
+    LiveFinding("blurred", "advise", 0.1),
+    LiveFinding("illumination", "ok", 0.2),
+    LiveFinding("too_dark", "block", 9.0),
+    LiveFinding("a_code_of_tomorrow", "block", 1.0),
+)
+
+
+def test_what_the_camera_still_advised_is_said_with_the_photo_the_worst_first():
+    assert view.live_faults(LIVE, EN) == (
+        "You took this photo although the camera still had advice: too dark, blurred."
+    )
+    assert view.live_faults(LIVE, words_in("ja")).count("、") == 1
+    assert view.live_faults(LIVE[1:2], EN) == view.live_faults((), EN) == ""
+
+
+def test_the_live_findings_stay_with_the_photo_when_it_becomes_sharper(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.session_state["reading"] = read_capture_bytes(lesion_jpeg(size=1200), "x.jpg", tiny_card(), LIVE)
+    page.session_state["anyway"] = True
+    page.run()
+    assert page.session_state["reading"].sharper_from is None
+    assert page.session_state["reading"].live == LIVE
+    assert "although the camera still had advice: too dark, blurred." in html_of(page)
 
 
 def test_a_server_never_starts_without_a_model_that_works(tmp_path, monkeypatch):
@@ -178,7 +237,7 @@ def test_an_upload_of_full_size_stays_in_memory_and_health_names_the_model(tiny_
         return in_memory
 
     assert asyncio.run(upload_is_in_memory())
-    (health,) = app._user_routes
+    (health,) = (route for route in app._user_routes if route.path == "/v1/health")
     answer = asyncio.run(health.endpoint(None))
     assert json.loads(answer.body)["model_id"] == served_model().model_id
 
@@ -222,6 +281,7 @@ def test_the_packages_files_are_all_named_for_the_wheel():
         ("capture_app", ROOT / "capture_app"),
         ("capture_app.camera", ROOT / "capture_app/camera"),
         ("capture_app.connect", ROOT / "capture_app/connect"),
+        ("capture_app.words", ROOT / "capture_app/words"),
     ):
         shipped = {path for pattern in named[package] for path in folder.glob(pattern)}
         own = {path for path in [*folder.glob("*.*"), *folder.glob(".streamlit/*")] if path.is_file()}

@@ -51,6 +51,17 @@ UPRIGHT = {
 Image.MAX_IMAGE_PIXELS = None  # The limit above speaks in our own words.
 
 
+class Note(str):
+    """A sentence on a photo, which also says in one word what it is about, for other languages."""
+
+    kind: str
+
+    def __new__(cls, kind: str, sentence: str) -> "Note":
+        note = super().__new__(cls, sentence)
+        note.kind = kind
+        return note
+
+
 @dataclass(frozen=True)
 class Photo:
     """A decoded photo.
@@ -62,7 +73,7 @@ class Photo:
 
     image_rgb: np.ndarray
     original_size_hw: tuple[int, int]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def read_photo(path: str | os.PathLike[str], *, min_side: int | None = None) -> Photo:
@@ -138,7 +149,7 @@ class _Decoded:
     rgb: Image.Image
     orientation: int
     stored_hw: tuple[int, int]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def _decode(image: Image.Image, data: bytes, name: str, stored_hw: tuple[int, int]) -> _Decoded:
@@ -148,7 +159,10 @@ def _decode(image: Image.Image, data: bytes, name: str, stored_hw: tuple[int, in
         orientation = image.getexif().get(ORIENTATION_TAG, 1)
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
         raise PhotoError(
-            f"{name} is damaged or cut short ({error}); copy it again or take the photo again."
+            f"{name} is damaged or cut short ({error}); copy it again or take the photo again.",
+            "damaged",
+            name=name,
+            reason=error,
         ) from error
     return _Decoded(_to_rgb(image), orientation, stored_hw, notes)
 
@@ -196,31 +210,49 @@ def _open(data: bytes, name: str) -> Image.Image:
     if data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS:
         raise PhotoError(
             f"{name} is a HEIC or AVIF file, which is not read here; set the phone's camera to "
-            "'Most compatible' (JPEG) or save the photo as JPEG or PNG."
+            "'Most compatible' (JPEG) or save the photo as JPEG or PNG.",
+            "heic",
+            name=name,
         )
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise PhotoError(
             f"{name} is not a photo that can be read ({len(data)} bytes); "
-            "JPEG, PNG, WebP, BMP and TIFF files are valid."
+            "JPEG, PNG, WebP, BMP and TIFF files are valid.",
+            "unreadable",
+            name=name,
+            bytes=len(data),
         ) from error
     width, height = image.size
     # Many phones write MPO into a .jpg file: the photo, then a depth or gain map as second frame.
     n_frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
     if n_frames > 1:
         raise PhotoError(
-            f"{name} is animated or has pages ({n_frames} of them); save the one to look at as JPEG or PNG."
+            f"{name} is animated or has pages ({n_frames} of them); save the one to look at as JPEG or PNG.",
+            "pages",
+            name=name,
+            count=n_frames,
         )
     if min(width, height) < MIN_SIDE_PX:
         raise PhotoError(
             f"{name} is {width}x{height} pixels; at least {MIN_SIDE_PX} on each side are needed: "
-            "use the original photo, not a thumbnail."
+            "use the original photo, not a thumbnail.",
+            "too_small",
+            name=name,
+            width=width,
+            height=height,
+            least=MIN_SIDE_PX,
         )
     if width * height > MAX_PIXELS:
         raise PhotoError(
             f"{name} is {width}x{height} pixels; at most {MAX_PIXELS // 1_000_000} megapixels are "
-            "decoded: scale it down first."
+            "decoded: scale it down first.",
+            "too_large",
+            name=name,
+            width=width,
+            height=height,
+            most=MAX_PIXELS // 1_000_000,
         )
     return image
 
@@ -230,17 +262,19 @@ def _is_deep(image: Image.Image, data: bytes) -> bool:
     return image.mode.startswith(("I", "F")) or (image.format == "PNG" and data[24] == 16)
 
 
-def _notes(image: Image.Image, name: str, *, deep: bool) -> tuple[str, ...]:
+def _notes(image: Image.Image, name: str, *, deep: bool) -> tuple[Note, ...]:
     """What has to be done to the photo that its owner should know of."""
     notes = []
     if deep:
-        notes.append(f"{name} has more than 8 bits a channel; its range was scaled to 8 bits.")
+        notes.append(Note("deep", f"{name} has more than 8 bits a channel; its range was scaled to 8 bits."))
     if image.mode in ("1", "L", "LA", "La") or image.mode.startswith(("I", "F")):
-        notes.append(f"{name} is grey; colour matters here, so use a colour photo if there is one.")
+        grey = f"{name} is grey; colour matters here, so use a colour photo if there is one."
+        notes.append(Note("grey", grey))
     if image.mode == "CMYK":
-        notes.append(f"{name} is in print colours (CMYK); they were converted to RGB without a profile.")
+        cmyk = f"{name} is in print colours (CMYK); they were converted to RGB without a profile."
+        notes.append(Note("cmyk", cmyk))
     if image.has_transparency_data:
-        notes.append(f"{name} has transparent parts; they were laid on white.")
+        notes.append(Note("transparent", f"{name} has transparent parts; they were laid on white."))
     return tuple(notes)
 
 
