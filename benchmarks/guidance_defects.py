@@ -9,6 +9,7 @@ phantom is drawn anew with the defect among its conditions.
 
 import random
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,12 +130,13 @@ def conditions(
     turned = replace(clean, light_deg=rng.uniform(0, 360), motion_deg=rng.uniform(0, 180))
     if defect.kind == "brightness":
         bright = rank(clean_rgb[~mask].max(axis=1).astype(np.float64), 0.75)
-        return replace(turned, ev=clean.ev + defect.amount - float(stops(np.float64(bright))))
+        return replace(turned, ev=clean.ev + defect.amount - float(stops(bright)))
     if defect.kind == "darkness":
         return replace(turned, ev=clean.ev - defect.amount)
     if defect.kind == "glare":
         return replace(turned, glare=defect.amount, glare_size=0.1 * defect.amount)
-    return replace(turned, **{CONDITION_OF[defect.kind]: defect.amount})
+    condition: dict[str, Any] = {CONDITION_OF[defect.kind]: defect.amount}
+    return replace(turned, **condition)
 
 
 def _draw(seed: int, index: int, capture: Capture) -> MaskedPhoto:

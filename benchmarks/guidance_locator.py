@@ -128,7 +128,7 @@ def train_locator(
     drawn = [draw_phantom(PHANTOM_SEED, index, None) for index in range(phantoms)]
     for _ in tqdm(range(steps), unit="step", disable=None if progress else True):
         sources = [drawn if rng.random() < (PHANTOM_SHARE if drawn else 0) else photos for _ in range(BATCH)]
-        batch = [vary(own[rng.integers(0, len(own))], rng) for own in sources]
+        batch = [vary(own[int(rng.integers(0, len(own)))], rng) for own in sources]
         logits = network(torch.from_numpy(np.stack([planes for planes, _ in batch])))
         truth = torch.from_numpy(np.stack([mask for _, mask in batch]))
         truth = functional.avg_pool2d(truth[:, None], 2)[:, 0]

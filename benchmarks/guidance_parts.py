@@ -50,8 +50,8 @@ def masked_photos(manifest: Manifest, side: int = PHOTO_SIDE_PX) -> Iterator[Mas
         if not row.mask:
             continue
         try:
-            photo = read_photo(row.path, min_side=max(side, WORKING_SIDE_PX)).image_rgb
-            mask = read_photo(row.mask).image_rgb[..., 0]
+            photo = read_photo(str(row.path), min_side=max(side, WORKING_SIDE_PX)).image_rgb
+            mask = read_photo(str(row.mask)).image_rgb[..., 0]
         except PhotoError:
             continue
         mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA)

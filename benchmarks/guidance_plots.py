@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
 from benchmarks.guidance_defects import DEFECTS, Defect, draw_phantom
@@ -53,7 +54,7 @@ def draw_results(looks: dict[str, list[Look]], photos: Sequence[MaskedPhoto], pa
     plt.close(figure)
 
 
-def _draw_curve(axis: plt.Axes, kind: str, fault: str, looks: list[Look], source: str) -> None:
+def _draw_curve(axis: Axes, kind: str, fault: str, looks: list[Look], source: str) -> None:
     sign = 1 if limits()[fault].worse == "above" else -1
     kept = [look for look in looks if look.defect is None or look.defect.kind == kind]
     truth = np.array([look.defect is not None for look in kept])

@@ -57,6 +57,8 @@ class Look:
     """The heatmap's highest point lies in the lesion's mask; told of clean photos."""
     energy_inside: float | None
     """Share of the heatmap in the mask; told of clean photos."""
+    lesion_share: float | None
+    """Share of the mask in what the model sees: `energy_inside` of a heatmap that says nothing."""
 
 
 def look_at(
@@ -72,12 +74,12 @@ def look_at(
     scene = read_scene(rgb)
     quality = check_scene(scene)
     centred, overlapping = _located(scene.lesion.box, photo.box, photo.rgb.shape[0])
-    answer = peak = energy = None
+    answer = peak = energy = share = None
     if classifier is not None:
         prediction = classifier.predict([rgb])[0]
         answer = prediction.lesions[0].name
         if defect is None:
-            peak, energy = _heat_inside(prediction, photo)
+            peak, energy, share = _heat_inside(prediction, photo)
     return Look(
         photo.group,
         photo.skin_tone,
@@ -91,6 +93,7 @@ def look_at(
         answer,
         peak,
         energy,
+        share,
     )
 
 
@@ -111,15 +114,18 @@ def _located(seen: tuple[int, ...], true: tuple[int, ...], side: int) -> tuple[b
     return bool(error <= CENTRE_TOLERANCE), bool(shared / union > OVERLAP)
 
 
-def _heat_inside(prediction: Prediction, photo: MaskedPhoto) -> tuple[bool | None, float | None]:
-    """Of the likeliest label's map: whether its highest point, and how much of it, lies in the lesion."""
+def _heat_inside(
+    prediction: Prediction, photo: MaskedPhoto
+) -> tuple[bool | None, float | None, float | None]:
+    """Of the likeliest label's map: whether its highest point, and how much of it, lies in the lesion; and how
+    much of what the model sees is lesion."""
     x0, y0, x1, y1 = prediction.view_box
     mask = photo.mask[y0:y1, x0:x1]
     cam = prediction.cam_of(prediction.lesions[0].name)
     heat = heat_of(cam, float(cam.max()), mask.shape)
     if not heat.any() or not mask.any():
-        return None, None
-    return bool(mask.flat[np.argmax(heat)]), float(heat[mask].sum() / heat.sum())
+        return None, None, None
+    return bool(mask.flat[np.argmax(heat)]), float(heat[mask].sum() / heat.sum()), float(mask.mean())
 
 
 def summarise(looks: dict[str, list[Look]]) -> dict[str, Any]:
@@ -155,6 +161,7 @@ def _of_source(looks: list[Look]) -> dict[str, Any]:
             mapped, lambda look: bool(look.peak_inside)
         )
         found["heatmap's energy inside the lesion"] = _share(mapped, lambda look: look.energy_inside or 0.0)
+        found["lesion's share of what the model sees"] = _share(mapped, lambda look: look.lesion_share or 0.0)
     return found
 
 

@@ -67,9 +67,9 @@ class Frame:
         return self.cells.astype(np.float64) @ (np.array(LUMA_PER_MILLE) / 1000)
 
 
-def stops(values: np.ndarray) -> np.ndarray:
+def stops(values: np.ndarray | float) -> np.ndarray:
     """Stored values, 0 to 255, as light in stops below full scale."""
-    return DISPLAY_GAMMA * np.log2((values + 1) / 256)
+    return DISPLAY_GAMMA * np.asarray(np.log2((values + 1) / 256))
 
 
 def rank(values: np.ndarray, share: float) -> float:

@@ -11,10 +11,14 @@ import numpy as np
 import streamlit as st
 
 from capture_app import view
+from capture_app.balance import measure_tint
 from capture_app.camera import camera_input
+from capture_app.closer import look_closer
+from capture_app.correction import Correction, suggest_corrections
+from capture_app.offers import offer_corrections
 from capture_app.reading import MAX_PHOTO_BYTES, Reading, read_capture_bytes, sharpened
 from capture_app.server import served_model
-from capture_app.tone import MAX_GAMMA, MIN_GAMMA, apply_gamma
+from capture_app.tone import MAX_GAMMA, MIN_GAMMA
 from capture_app.words import Words, choose_language, languages, words_in
 from export.heatmap import heat_scale, render_overlay
 from export.runtime import Classifier, Prediction
@@ -122,7 +126,7 @@ def keep(reading: Reading) -> None:
 
 def forget() -> None:
     """Drop the photo and everything that was chosen for it."""
-    for key in ("reading", "error", "anyway", "gamma", "label", "opacity"):
+    for key in ("reading", "error", "anyway", "gamma", "balance", "suggestions", "label", "opacity"):
         st.session_state.pop(key, None)
     st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
@@ -160,21 +164,21 @@ def show_answer(reading: Reading, classifier: Classifier, words: Words) -> None:
     """Step 3: ranked labels, where the model looked, and the body site."""
     st.html(view.step(3, words("answer.step")))
     answer_area = st.container()
-    gamma = choose_gamma(reading, words)
+    correction = choose_correction(reading, words)
     with answer_area:
-        prediction = classifier.predict([apply_gamma(reading.for_model, gamma)])[0]
+        prediction = classifier.predict([correction.apply(reading.for_model)])[0]
         st.html(view.probability_bars(prediction.lesions[:TOP_LABELS], words))
-        show_heatmap(apply_gamma(reading.shown, gamma), prediction, classifier.card, words)
+        show_heatmap(correction.apply(reading.shown), prediction, classifier.card, words)
         if prediction.locations:
             st.html(view.body_site(prediction.locations, words))
-        used = (
-            words("answer.pixels_plain") if gamma == 1 else words("answer.pixels_gamma", gamma=f"{gamma:.2f}")
-        )
+        done = correction.named(words)
+        used = words("answer.pixels_corrected", correction=done) if done else words("answer.pixels_plain")
         own = words("answer.independent") if classifier.card.activation == "sigmoid" else ""
         st.html(view.quiet(words.in_a_row(used, own)))
         if rest := prediction.lesions[TOP_LABELS:]:
             with st.expander(words("answer.less_likely", count=len(rest))):
                 st.html(view.probability_bars(rest, words))
+    look_closer(reading, classifier, prediction, correction, words)
     st.button(words("photo.another"), on_click=forget, width="stretch", key="another_below")
 
 
@@ -201,21 +205,30 @@ def show_heatmap(image_rgb: np.ndarray, prediction: Prediction, card: ModelCard,
         st.html(view.heat_legend(names[chosen], words))
 
 
-def choose_gamma(reading: Reading, words: Words) -> float:
-    """The gamma control, with before and after beside each other."""
-    with st.expander(words("gamma.title")):
-        gamma = st.slider(words("gamma.slider"), MIN_GAMMA, MAX_GAMMA, 1.0, 0.05, key="gamma")
-        after = words("gamma.unchanged") if gamma == 1 else words("gamma.changed", gamma=f"{gamma:.2f}")
+def choose_correction(reading: Reading, words: Words) -> Correction:
+    """What is suggested, and the controls by hand, with before and after beside each other."""
+    if reading.sharper_from is None:  # The first answer waits for no suggestion.
+        if "suggestions" not in st.session_state:
+            st.session_state["suggestions"] = suggest_corrections(reading.shown)
+        offer_corrections(reading.shown, st.session_state["suggestions"], words)
+    with st.expander(words("correction.title")):
+        gamma = st.slider(words("correction.slider"), MIN_GAMMA, MAX_GAMMA, 1.0, 0.05, key="gamma")
+        st.html(view.gamma_range(words))
+        balanced = st.toggle(words("correction.balance"), key="balance")
+        correction = Correction(float(gamma), measure_tint(reading.shown) if balanced else None)
+        done = correction.named(words)
+        after = words("correction.changed", correction=done) if done else words("correction.unchanged")
+        before = words("correction.before")
         st.html(
             view.side_by_side(
                 [
-                    view.picture(reading.shown, words("gamma.before"), words("gamma.before")),
-                    view.picture(apply_gamma(reading.shown, gamma), words("gamma.after"), after),
+                    view.picture(reading.shown, before, before),
+                    view.picture(correction.apply(reading.shown), words("correction.after"), after),
                 ]
             )
         )
-        st.html(view.quiet(words("gamma.meaning")))
-    return float(gamma)
+        st.html(view.quiet(words("correction.meaning")))
+    return correction
 
 
 if __name__ == "__main__":

@@ -205,7 +205,7 @@ def measure_light(scene: Scene) -> Light:
     redder = max(0.0, rank(red - green, 0.5) - tone["up_to_red_over_green"])
     usual_stops = tone["stops"] + tone["and_then_per_stop"] * redder
     return Light(
-        underexposed_stops=float(usual_stops - stops(np.float64(bright))),
+        underexposed_stops=float(usual_stops - stops(bright)),
         bright_luma=bright,
         glare_share=float((scene.frame.rgb.min(axis=2) > middle + GLARE_RISE * (255 - middle)).mean()),
         uneven_stops=_uneven_stops(luma, skin),
@@ -245,7 +245,7 @@ def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
         for left, right in itertools.pairwise(columns):
             inside = skin[top:bottom, left:right]
             if inside.mean() >= GRID_SKIN_SHARE:
-                cells.append(stops(np.float64(rank(luma[top:bottom, left:right][inside], 0.5))))
+                cells.append(float(stops(rank(luma[top:bottom, left:right][inside], 0.5))))
     cells.sort()
     if len(cells) > 3:
         cells = cells[1:-1]

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 
 MIN_GAMMA, MAX_GAMMA = 0.6, 1.7
+PAPER_GAMMAS = (1.2, 1.5)
+"""The range in which Mishra et al. 2019, Sec. 5.3, report better predictions."""
 
 
 def apply_gamma(image_rgb: np.ndarray, gamma: float) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from capture_app.camera import LiveFinding
 from capture_app.locate import Lesion
 from capture_app.quality import Finding
+from capture_app.tone import MAX_GAMMA, MIN_GAMMA, PAPER_GAMMAS
 from capture_app.words import Words
 from export.heatmap import COLOUR_MAP, FULL_OPACITY_AT
 from export.runtime import Score
@@ -69,7 +70,7 @@ def picture(image_rgb: np.ndarray, alt: str, caption: str = "", lesion: Lesion |
     marks = _reticle(height, width, lesion) if lesion else ""
     below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return (
-        f'<figure class="dc-photo"><div><img src="{_data_url(image_rgb)}" width="{width}" height="{height}" '
+        f'<figure class="dc-photo"><div><img src="{data_url(image_rgb)}" width="{width}" height="{height}" '
         f'alt="{escape(alt)}"/>{marks}</div>{below}</figure>'
     )
 
@@ -77,6 +78,16 @@ def picture(image_rgb: np.ndarray, alt: str, caption: str = "", lesion: Lesion |
 def side_by_side(figures: Sequence[str]) -> str:
     """Pictures beside each other, also on a phone."""
     return f'<div class="dc-pair">{"".join(figures)}</div>'
+
+
+def gamma_range(words: Words) -> str:
+    """Below the slider of gamma: the part of it that the paper reports on."""
+    low, high = (100 * (gamma - MIN_GAMMA) / (MAX_GAMMA - MIN_GAMMA) for gamma in PAPER_GAMMAS)
+    meaning = words("correction.range", low=PAPER_GAMMAS[0], high=PAPER_GAMMAS[1])
+    return (
+        f'<div class="dc-range"><i aria-hidden="true"><u style="left:{low:.1f}%;width:{high - low:.1f}%"></u></i>'
+        f'<p class="dc-quiet">{escape(meaning)}</p></div>'
+    )
 
 
 def finding_rows(findings: Sequence[Finding], words: Words) -> str:
@@ -172,7 +183,7 @@ def percent(probability: float, words: Words) -> str:
     return f"{100 * probability:.0f}%"
 
 
-def _data_url(image_rgb: np.ndarray) -> str:
+def data_url(image_rgb: np.ndarray) -> str:
     # A view with reversed bands would take the encoder three times as long.
     image_bgr = cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR)
     encoded = cv2.imencode(".jpg", image_bgr, (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY))[1]

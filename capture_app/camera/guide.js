@@ -189,6 +189,15 @@ export function motionBetween(before, after, elapsed_ms) {
   return (moved / (contrast + 2 * after.length)) * (100 / Math.min(elapsed_ms, LONG_MS));
 }
 
+// The last picture that was seen, with how much it moved: { luma, time_ms, motion }. Checks may run faster than the
+// camera; a picture that is seen twice does not stand still.
+export function lastSeen(before, luma, time_ms) {
+  if (!before) return { luma, time_ms, motion: 0 };
+  const elapsed_ms = time_ms - before.time_ms;
+  if (elapsed_ms < LONG_MS && luma.every((value, at) => value === before.luma[at])) return before;
+  return { luma, time_ms, motion: motionBetween(before.luma, luma, elapsed_ms) };
+}
+
 function mean(values) {
   let sum = 0;
   for (const value of values) sum += value;

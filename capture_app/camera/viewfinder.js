@@ -6,7 +6,7 @@
 // Calls `send("photo", photo)` or `send("pair", { ambient, flash })` once, or `close(reason)`.
 
 import { Checker } from "./checker.js";
-import { advance, begin, judgeMotion, mirrored, motionBetween, sentence, withAuto } from "./guide.js";
+import { advance, begin, judgeMotion, lastSeen, mirrored, sentence, withAuto } from "./guide.js";
 import { glyphOf, Reticle } from "./reticle.js";
 import { MAX_JPEG_BYTES, MAX_JPEG_BYTES_OF_PAIR, takeSharpest, untilSettled } from "./shots.js";
 import * as streams from "./stream.js";
@@ -131,9 +131,8 @@ export class Viewfinder {
   }
 
   react(seen, time_ms) {
-    const motion = motionBetween(this.before?.luma, seen.luma, time_ms - (this.before?.time_ms ?? time_ms));
-    this.before = { luma: seen.luma, time_ms };
-    this.findings = [...seen.findings, judgeMotion(motion, this.limits)];
+    this.before = lastSeen(this.before, seen.luma, time_ms);
+    this.findings = [...seen.findings, judgeMotion(this.before.motion, this.limits)];
     const { findings } = this;
     this.state = advance(this.state, {
       time_ms,

@@ -108,6 +108,26 @@ def _screens(chromium: Any, address: str, out: Path, look: Look) -> None:
     _shoot(page, out / f"page-block-{kind}.png", whole=True)
     page.context.close()
     _answer(chromium, address, out / f"page-answer-{kind}.png", look, whole=True)
+    _closer(chromium, address, out / f"page-closer-{kind}.png", look)
+
+
+def _closer(chromium: Any, address: str, path: Path, look: Look) -> None:
+    """The square about a lesion that is small in its photo."""
+    words = words_in(look.language)
+    page = _open(chromium, address, look)
+    page.get_by_text(words("photo.upload"), exact=True).click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "far.jpg", "mimeType": "image/jpeg", "buffer": scene_jpeg(lesion="tumour", distance=2.6)}
+    )
+    page.locator(".dc-findings").wait_for(timeout=WAIT_MS)
+    anyway = page.get_by_role("button", name=words("checks.anyway"))
+    anyway.or_(page.get_by_role("heading", name=words("closer.step"))).first.wait_for(timeout=WAIT_MS)
+    if anyway.count():
+        anyway.click()
+    page.get_by_role("application", name=words("square.square")).wait_for(timeout=WAIT_MS)
+    page.locator(".crop").evaluate("element => element.scrollIntoView({block: 'start'})")
+    _shoot(page, path)
+    page.context.close()
 
 
 def _answer(chromium: Any, address: str, path: Path, look: Look, *, whole: bool = False) -> None:

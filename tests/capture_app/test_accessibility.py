@@ -109,7 +109,7 @@ def walk(page: Any, words: Words) -> None:
     page.get_by_text(words("answer.pixels_plain")).wait_for()
     page.wait_for_timeout(500)  # The sharper picture comes after the answer, and draws the page anew.
     page.locator("[data-test-script-state=notRunning]").wait_for()
-    for title, inside in (("gamma.title", ".dc-pair"), ("details.title", ".dc-details")):
+    for title, inside in (("correction.title", ".dc-range"), ("details.title", ".dc-details")):
         page.get_by_text(words(title)).click()
         page.locator(inside).wait_for()
     check(page, "answer")

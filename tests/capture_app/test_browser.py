@@ -97,13 +97,52 @@ def test_leaving_the_camera_for_the_upload_lets_it_go(executable, address, tmp_p
 def test_gamma_is_shown_before_and_after_and_says_what_was_used(page):
     capture(page)
     page.get_by_text("Pixels used: the photo as it was taken").wait_for()
-    page.get_by_text("Too dark or too pale?").click()
+    page.get_by_text("Too dark, too pale or tinted?").click()
     before, after = (page.locator(".dc-pair img").nth(i) for i in (0, 1))
     before.wait_for()
     assert before.get_attribute("src") == after.get_attribute("src")
     page.get_by_role("slider", name="Mid-tones").press("ArrowRight")
     page.get_by_text("Pixels used: the corrected photo (gamma 1.05)").wait_for()
     assert before.get_attribute("src") != after.get_attribute("src")
+
+
+def test_dragging_a_corner_of_the_square_changes_the_closer_look_and_not_the_answer(page):
+    far = lesion_jpeg(lesion="crust", size=800, capture=Capture(distance=2.4))
+    upload(page, "far.jpg", far)
+    page.locator(".dc-findings").wait_for()
+    if (anyway := page.get_by_role("button", name="Show the answer anyway")).count():
+        anyway.click()
+    square = page.get_by_role("application", name="The square")
+    square.wait_for()
+    answer = page.locator("ol.dc-bars").first.inner_text()
+    suggested = page.get_by_text("Pixels used: on the left").inner_text()
+    page.get_by_role("button", name="Larger").press("Enter")
+    page.get_by_text(suggested).wait_for(state="detached")
+    square.scroll_into_view_if_needed()
+    box = square.bounding_box()
+    larger = page.get_by_text("Pixels used: on the left").inner_text()
+    corner = square.locator(".corner").last.bounding_box()
+    assert min(corner["width"], corner["height"]) >= 44
+    page.mouse.move(corner["x"] + 22, corner["y"] + 22)
+    page.mouse.down()
+    page.mouse.move(corner["x"] + 22 - box["width"] / 3, corner["y"] + 22 - box["width"] / 3, steps=4)
+    page.mouse.up()
+    smaller = square.bounding_box()
+    assert smaller["width"] < 0.8 * box["width"]
+    assert (smaller["x"], smaller["y"]) == pytest.approx((box["x"], box["y"]), abs=1.5)
+    page.get_by_text(larger).wait_for(state="detached")
+    after = page.locator("img[alt='The square of the photo']")
+    after.wait_for()
+    seen = after.get_attribute("src")
+    used = page.get_by_text("Pixels used: on the left").inner_text()
+    square.press("ArrowRight")
+    page.wait_for_function(
+        "seen => document.querySelector(\"img[alt='The square of the photo']\").src !== seen", arg=seen
+    )
+    assert page.get_by_text("Pixels used: on the left").inner_text() == used
+    square.press("-")
+    page.get_by_text(used).wait_for(state="detached")
+    assert page.locator("ol.dc-bars").first.inner_text() == answer
 
 
 def test_an_upload_gives_an_answer_and_another_photo_starts_again(page):

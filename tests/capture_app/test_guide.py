@@ -247,6 +247,26 @@ def test_motion_is_of_the_hand_not_of_the_exposure(page):
     assert motion(still, scene[4:204, :200], 40) == pytest.approx(2 * moved[1])
 
 
+SEEN = """
+async (pictures) => {
+  const { lastSeen } = await import(new URL("camera/guide.js", document.baseURI));
+  let last = null;
+  return pictures.map(([time_ms, level]) => {
+    last = lastSeen(last, Float32Array.from([level, 200, 50, 120]), time_ms);
+    return last.motion;
+  });
+}"""
+
+
+def test_a_picture_seen_twice_does_not_stand_still(page):
+    """Checks that run faster than the camera look at the same picture again."""
+    moving = [(60 * n, 100 + 50 * (n // 2 % 2)) for n in range(20)]
+    assert min(page.evaluate(SEEN, moving)[2:]) > quality.limits()["moving"].advise
+    assert page.evaluate(SEEN, [(60 * n, 100) for n in range(20)]) == [0] * 20
+    stopped = page.evaluate(SEEN, moving + [(1200 + 60 * n, 100) for n in range(10)])
+    assert stopped[-1] == 0
+
+
 def test_the_front_camera_s_mirror_turns_left_and_right(page):
     turned = page.evaluate(
         "async () => { const { mirrored } = await import(new URL('camera/guide.js', document.baseURI));"

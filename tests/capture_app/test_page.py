@@ -13,6 +13,7 @@ import pytest
 
 from capture_app import view
 from capture_app.__main__ import bind
+from capture_app.balance import apply_balance
 from capture_app.camera import LiveFinding
 from capture_app.reading import (
     MAX_PHOTO_BYTES,
@@ -26,6 +27,7 @@ from capture_app.words import words_in
 from export.runtime import Classifier, Score
 from tests.capture_app.harness import ROOT, encode_jpeg, lesion_jpeg
 from tests.tiny_model import tiny_card
+from training.data.datasets.phantom_capture import Capture
 from training.data.photo import decode_photo
 from training.errors import ModelFileError, PhotoError, UserError
 
@@ -202,6 +204,87 @@ def test_the_live_findings_stay_with_the_photo_when_it_becomes_sharper(tiny_mode
     assert "although the camera still had advice: too dark, blurred." in html_of(page)
 
 
+def test_a_dark_photo_is_offered_a_gamma_that_is_used_only_when_asked_for(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    dark = lesion_jpeg(size=400, capture=Capture(ev=-3.0))
+    page.session_state["reading"] = read_capture_bytes(dark, "dark.jpg", Classifier(tiny_model).card)
+    page.session_state["anyway"] = True
+    page.run()
+    shown = html_of(page)
+    assert "Pixels used: the photo as it was taken" in shown
+    button = page.button(key="gamma_use")
+    gamma = page.session_state["suggestions"].gamma
+    assert f"gamma {gamma:.2f}" in button.label
+    button.click().run()
+    shown = html_of(page)
+    assert f"Pixels used: the corrected photo (gamma {gamma:.2f})" in shown
+    page.button(key="gamma_back").click().run()
+    shown = html_of(page)
+    assert "Pixels used: the photo as it was taken" in shown
+
+
+def test_a_tinted_photo_is_offered_a_white_balance_that_is_used_only_when_asked_for(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    photo = decode_photo(lesion_jpeg(size=400)).image_rgb
+    cool = encode_jpeg(apply_balance(photo, (-1.2, 0.0, 0.6)))
+    page.session_state["reading"] = read_capture_bytes(cool, "cool.jpg", Classifier(tiny_model).card)
+    page.session_state["anyway"] = True
+    page.run()
+    shown = html_of(page)
+    assert "Pixels used: the photo as it was taken" in shown
+    page.button(key="balance_use").click().run()
+    shown = html_of(page)
+    assert "Pixels used: the corrected photo (white balance)" in shown
+    page.button(key="balance_back").click().run()
+    shown = html_of(page)
+    assert "Pixels used: the photo as it was taken" in shown
+
+
+def test_a_clean_photo_is_offered_none(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.session_state["reading"] = read_capture_bytes(
+        lesion_jpeg(size=400), "l.jpg", Classifier(tiny_model).card
+    )
+    page.session_state["anyway"] = True
+    page.run()
+    assert not {"gamma_use", "balance_use"} & {button.key for button in page.button}
+
+
+def test_a_closer_look_is_another_answer_beside_the_answer(tiny_model, monkeypatch):
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    classifier = Classifier(tiny_model)
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    reading = read_capture_bytes(lesion_jpeg(size=400), "l.jpg", classifier.card)
+    page.session_state["reading"] = reading
+    page.session_state["anyway"] = True
+    page.session_state["turn"] = 0
+    page.session_state["crop-0-en"] = {"square": {"x": 0.25, "y": 0.5, "side": 0.5}}
+    page.run()
+    assert not page.exception
+    y0, x0 = (side // 4 for side in reading.shown.shape[:2])
+    nearer = classifier.predict([reading.shown[y0 : 3 * y0, : 2 * x0]])[0].lesions[0]
+    pair = next(html.proto.body for html in page.get("html") if "After: the square" in html.proto.body)
+    before, after = pair.split("After: the square")
+    whole = classifier.predict([reading.for_model])[0].lesions[0]
+    assert f"<span>{whole.display}</span><b>{view.percent(whole.probability, EN)}</b>" in before
+    assert f"<span>{nearer.display}</span><b>{view.percent(nearer.probability, EN)}</b>" in after
+    shown = html_of(page)
+    x0, _, x1, _ = classifier.card.preprocessing.view_box(200, 200)
+    assert f"{x1 - x0} × {x1 - x0} of the photo’s 400 × 400" in shown
+    assert "neither look is truer" in shown
+
+
 def test_a_server_never_starts_without_a_model_that_works(tmp_path, monkeypatch):
     monkeypatch.delenv(MODEL_VARIABLE, raising=False)
     with pytest.raises(ModelFileError, match="no model is named"):
@@ -280,6 +363,7 @@ def test_the_packages_files_are_all_named_for_the_wheel():
     for package, folder in (
         ("capture_app", ROOT / "capture_app"),
         ("capture_app.camera", ROOT / "capture_app/camera"),
+        ("capture_app.crop", ROOT / "capture_app/crop"),
         ("capture_app.connect", ROOT / "capture_app/connect"),
         ("capture_app.words", ROOT / "capture_app/words"),
     ):

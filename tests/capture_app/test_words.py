@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capture_app import page, quality, view, words
+from capture_app import closer, correction, offers, page, quality, view, words
 from capture_app.camera import HERE as CAMERA
 from capture_app.camera import read_capture, read_pair
+from capture_app.crop import HERE as CROP
+from capture_app.crop import read_square
 from capture_app.reading import MAX_PHOTO_BYTES, read_capture_bytes
 from capture_app.words import choose_language, languages, words_in
 from tests.tiny_model import tiny_card
@@ -73,6 +75,7 @@ def keys_written_in(module: ModuleType) -> set[str]:
 def test_every_sentence_is_used_and_every_one_used_is_there():
     html = (CAMERA / "camera.html").read_text(encoding="utf-8")
     scripts = "".join(path.read_text(encoding="utf-8") for path in CAMERA.glob("*.js"))
+    square = (CROP / "crop.js").read_text(encoding="utf-8")
     messages = set(re.findall(r'(?:close|show)\("(\w+)"\)', scripts)) - {"live"}
     faults, of_place = set(quality.limits()), ("cut_off", "off_centre")
     used = {
@@ -85,10 +88,12 @@ def test_every_sentence_is_used_and_every_one_used_is_there():
         "checks": {*view.CHECKS, *get_args(quality.Severity)},
         "photo": {page.CAMERA, page.UPLOAD},
         "error": set(ERRORS),
+        "square": set(re.findall(r"words\.(\w+)", square)) | {"smaller", "larger"},
         "note": set(NOTES),
     }
     keys = {f"{part}.{name}" for part, names in used.items() for name in names}
-    keys |= keys_written_in(page) | keys_written_in(view) | keys_written_in(words)
+    for module in (page, view, words, closer, correction, offers):
+        keys |= keys_written_in(module)
     keys -= {"style.css", "icon.svg"}
     assert set(EN.sentences) == keys
 
@@ -117,6 +122,7 @@ ERRORS = {
     "too_many_bytes": lambda: read(bytes(MAX_PHOTO_BYTES + 2**20)),
     "incomplete": lambda: read_capture({"jpeg": ""}),
     "pair_incomplete": lambda: read_pair({}),
+    "square_incomplete": lambda: read_square({}, (48, 48)),
 }
 NOTES = {
     "deep": lambda: Image.fromarray(np.full((48, 48), 40000, np.uint16)),
