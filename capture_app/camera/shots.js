@@ -11,6 +11,7 @@ const STILLS = 3;
 const STILLS_MS = 1200; // No further still is begun after this.
 const STILL_LIMIT_MS = 3000; // A still that takes longer is given up for a frame.
 const FRAMES = 4;
+const CHECKER_LIMIT_MS = 1500; // In a burst, for a check that is still under way: the first one starts its worker.
 const PICTURE_LIMIT_MS = 2000; // For the first frame, where the shutter is pressed before the camera gives one.
 const FRAME_PAUSE_MS = 80;
 const JPEG_QUALITIES = [0.92, 0.8, 0.65];
@@ -31,7 +32,7 @@ async function sharpestStill(video, track, checker) {
   for (let taken = 0; taken < STILLS; taken += 1) {
     let shot;
     try {
-      shot = await oneStill(capture, settings, video, checker);
+      shot = await oneStill(capture, settings, video, checker, started);
     } catch (error) {
       if (best) break;
       throw error;
@@ -42,7 +43,7 @@ async function sharpestStill(video, track, checker) {
   return best;
 }
 
-async function oneStill(capture, settings, video, checker) {
+async function oneStill(capture, settings, video, checker, started) {
   const blob = await within(STILL_LIMIT_MS, capture.takePhoto(settings));
   const bitmap = await createImageBitmap(blob); // Upright: the browser reads the orientation in its EXIF.
   const [wide, high] = sizeOf(video);
@@ -50,7 +51,7 @@ async function oneStill(capture, settings, video, checker) {
   try {
     const turned = wide !== high && wide > high !== width > height;
     if (turned || width * height < wide * high) throw new Error("worse than the preview's frame");
-    return { blob, width, height, sharpness: await sharpnessOf(checker, bitmap) };
+    return { blob, width, height, sharpness: await sharpnessOf(checker, bitmap, started) };
   } finally {
     bitmap.close();
   }
@@ -73,11 +74,12 @@ async function sharpestFrame(video, checker, maxBytes) {
   let [best, spare] = [null, document.createElement("canvas")];
   let bestSharpness = -Infinity;
   await untilPicture(video);
+  const started = performance.now();
   for (let taken = 0; taken < FRAMES; taken += 1) {
     if (taken) await pause(FRAME_PAUSE_MS);
     if (!hasPicture(video)) break; // The camera went away; what there is, is kept.
     draw(video, spare);
-    const sharpness = await sharpnessOf(checker, spare);
+    const sharpness = await sharpnessOf(checker, spare, started);
     if (sharpness > bestSharpness) {
       bestSharpness = sharpness;
       [best, spare] = [spare, best ?? document.createElement("canvas")];
@@ -97,8 +99,8 @@ async function untilPicture(video) {
 }
 
 // 0 where the checks cannot say: then the first photo is as good as any.
-async function sharpnessOf(checker, picture) {
-  for (let tries = 0; checker?.busy && tries < 40; tries += 1) await pause(10);
+async function sharpnessOf(checker, picture, started) {
+  while (checker?.busy && performance.now() - started < CHECKER_LIMIT_MS) await pause(10);
   try {
     return (await checker?.look(picture))?.sharpness ?? 0;
   } catch {
