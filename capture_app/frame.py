@@ -57,9 +57,14 @@ class Frame:
     def cells(self) -> np.ndarray:
         """(rows, columns, 3) float32: the mean colour of every whole cell, 0 to 255."""
         rows, columns = self.rgb.shape[0] // CELL_PX, self.rgb.shape[1] // CELL_PX
-        whole = self.rgb[: rows * CELL_PX, : columns * CELL_PX]
-        sums = whole.reshape(rows, CELL_PX, columns, CELL_PX, 3).sum((1, 3), dtype=np.int32)
-        return (sums / np.float64(CELL_PX**2)).astype(np.float32)
+        whole = self.rgb[: rows * CELL_PX, : columns * CELL_PX].astype(np.float32)
+        return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)  # Exact: sums of whole levels.
+
+    @cached_property
+    def darkest(self) -> np.ndarray:
+        """(h, w) uint8: the least of each pixel's three colours."""
+        red, green, blue = np.moveaxis(self.rgb, 2, 0)
+        return np.minimum(np.minimum(red, green), blue)
 
     @cached_property
     def cell_luma(self) -> np.ndarray:

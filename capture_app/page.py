@@ -82,8 +82,9 @@ def keep_language() -> None:
 def ask_for_photo(card: ModelCard, words: Words) -> None:
     """Step 1: a photo by the camera or by upload."""
     st.html(view.step(1, words("photo.step")))
-    if error := st.session_state.get("error"):
-        st.html(view.notice("error", words.of_error(error), words("photo.refused")))
+    with st.container():  # There without an error too, so that a new uploader takes the old one's place at once.
+        if error := st.session_state.get("error"):
+            st.html(view.notice("error", words.of_error(error), words("photo.refused")))
     way = st.segmented_control(
         words("photo.way"),
         [CAMERA, UPLOAD],

@@ -207,7 +207,7 @@ def measure_light(scene: Scene) -> Light:
     return Light(
         underexposed_stops=float(usual_stops - stops(bright)),
         bright_luma=bright,
-        glare_share=float((scene.frame.rgb.min(axis=2) > middle + GLARE_RISE * (255 - middle)).mean()),
+        glare_share=float((scene.frame.darkest > middle + GLARE_RISE * (255 - middle)).mean()),
         uneven_stops=_uneven_stops(luma, skin),
     )
 

@@ -99,7 +99,7 @@ def _screens(chromium: Any, address: str, out: Path, look: Look) -> None:
     )
     page.get_by_role("alert").wait_for()
     _shoot(page, out / f"page-error-{kind}.png")
-    page.get_by_test_id("stFileUploaderFile").wait_for(state="detached")
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
     dark = lesion_jpeg(capture=Capture(ev=-4.5, blur_sigma=0.012, offset_xy=(-0.4, 0.0)))
     page.locator("input[type=file]").set_input_files(
         {"name": "dark.jpg", "mimeType": "image/jpeg", "buffer": dark}

@@ -121,6 +121,26 @@ def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkey
     assert '<ol class="dc-bars">' not in shown
 
 
+def test_an_error_moves_nothing_on_the_page(tiny_model, monkeypatch):
+    """Where the uploader went to another place, the last one stood beside it for a while, and took the next file."""
+    from streamlit.testing.v1 import AppTest
+
+    monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
+    page = AppTest.from_file(str(PAGE), default_timeout=60)
+    page.session_state["last_way"] = "upload"
+    page.run()
+    places = {place: child.type for place, child in page.main.children.items()}
+    assert "file_uploader" in places.values()
+    page.session_state["error"] = PhotoError("notes.jpg is not a photo.")
+    page.run()
+    assert "notes.jpg is not a photo." in html_of(page)
+    shown = {place: child.type for place, child in page.main.children.items()}
+    assert shown.keys() == places.keys()
+    assert [place for place in places if shown[place] == "file_uploader"] == [
+        place for place in places if places[place] == "file_uploader"
+    ]
+
+
 def test_a_page_without_a_model_says_how_to_name_one(monkeypatch):
     from streamlit.testing.v1 import AppTest
 
