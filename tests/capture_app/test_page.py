@@ -122,7 +122,7 @@ def test_the_page_starts_with_its_words_and_without_an_answer(tiny_model, monkey
 
 
 def test_an_error_moves_nothing_on_the_page(tiny_model, monkeypatch):
-    """Where the uploader went to another place, the last one stood beside it for a while, and took the next file."""
+    """A new uploader in another place stood beside the last one for a while, which took the next file."""
     from streamlit.testing.v1 import AppTest
 
     monkeypatch.setenv(MODEL_VARIABLE, str(tiny_model))
