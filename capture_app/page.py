@@ -36,7 +36,8 @@ def main() -> None:
     words = words_in(choose_language(st.query_params.get("lang"), st.context.locale))
     st.html(HERE / "style.css")
     offer_languages(words)
-    st.html(view.header(words, short=reading is not None), unsafe_allow_javascript=True)
+    head = view.header(words, short=reading is not None) + view.connection_watch(words)
+    st.html(head, unsafe_allow_javascript=True)
     try:
         classifier = served_model()
     except ModelFileError as error:
@@ -82,7 +83,9 @@ def keep_language() -> None:
 def ask_for_photo(card: ModelCard, words: Words) -> None:
     """Step 1: a photo by the camera or by upload."""
     st.html(view.step(1, words("photo.step")))
-    with st.container():  # There without an error too, so that a new uploader takes the old one's place at once.
+    with (
+        st.container()
+    ):  # There without an error too, so that a new uploader takes the old one's place at once.
         if error := st.session_state.get("error"):
             st.html(view.notice("error", words.of_error(error), words("photo.refused")))
     way = st.segmented_control(

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Iterable, Sequence
 from html import escape
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -35,6 +36,13 @@ def header(words: Words, *, short: bool) -> str:
         f'<p class="dc-gentle">{escape(words("page.gentle"))}</p></header>'
         f"<script>document.documentElement.lang = {json.dumps(words.language)};</script>"
     )
+
+
+def connection_watch(words: Words) -> str:
+    """A script that says when the page cannot reach its server, for as long as it cannot."""
+    told = {"title": words("page.lost"), "text": words("page.lost_help")}
+    script = (Path(__file__).parent / "connection.js").read_text(encoding="utf-8")
+    return f"<script>(() => {{ const words = {json.dumps(told)};\n{script}}})();</script>"
 
 
 def footer(words: Words) -> str:

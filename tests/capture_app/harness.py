@@ -93,14 +93,19 @@ def scene_jpeg(*, lesion: str = "crust", tone: int = 2, **conditions: Any) -> by
     return encode_jpeg(np.ascontiguousarray(photo.image_rgb[:, 120:-120]))
 
 
-@contextmanager
-def serve(
-    model: Path, log: Path, *options: str, environment: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """Run `python -m capture_app` on a free port; gives its address on this machine once it is healthy."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serve(
+    model: Path, log: Path, *options: str, port: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """Run `python -m capture_app` on a port, a free one if 0; gives its address once it is healthy."""
+    port = port or free_port()
     address = f"http://localhost:{port}"
     command = [sys.executable, "-m", "capture_app", str(model), "--port", str(port), *options]
     with log.open("wb") as output:
@@ -209,6 +214,13 @@ def watched_page(chromium: Any, address: str, *, script: str = "", **device: Any
         context.close()
     assert complaints == []
     assert strangers == []
+
+
+def upload(page: Any, name: str, data: bytes) -> None:
+    """Give a file to the upload; after another file, once Streamlit has taken that file's input away."""
+    page.get_by_text("Upload", exact=True).first.click()
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 
 
 def is_local(url: str) -> bool:

@@ -14,6 +14,7 @@ from tests.capture_app.harness import (
     required_browser,
     scene_jpeg,
     serve,
+    upload,
     watched_page,
     write_fake_camera,
 )
@@ -45,13 +46,6 @@ def page(chromium: Any, address: str) -> Iterator[Any]:
     """The opened page, before a camera that shows a good scene."""
     with watched_page(chromium, address) as page:
         yield page
-
-
-def upload(page: Any, name: str, data: bytes) -> None:
-    """Give a file to the upload; after another file, once Streamlit has taken that file's input away."""
-    page.get_by_text("Upload", exact=True).first.click()
-    page.get_by_test_id("stFileChip").wait_for(state="detached")
-    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 
 
 def capture(page: Any) -> None:

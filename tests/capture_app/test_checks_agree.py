@@ -17,7 +17,7 @@ from capture_app.locate import read_scene
 from capture_app.quality import check_photo, measures_of
 from tests.capture_app import check_vectors
 from tests.capture_app.check_vectors import draw_frame
-from tests.capture_app.harness import browser, required_browser
+from tests.capture_app.harness import browser, required_browser, serve_camera
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -30,12 +30,12 @@ TOLERANCE = {"rel": 1e-3, "abs": 2e-3}
 @pytest.fixture(scope="module")
 def checker() -> Iterator[Any]:
     """A page in which `check(base64, width, height)` runs checks.js on RGB bytes."""
-    with browser(required_browser(), None) as chromium:
+    with serve_camera() as address, browser(required_browser(), None) as chromium:
         page = chromium.new_page()
+        page.goto(address)
         page.evaluate(
-            """async ([source, limits, locator]) => {
-              const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-              const { makeChecker } = await import(url);
+            """async ([limits, locator]) => {
+              const { makeChecker } = await import("/camera/checks.js");
               const run = makeChecker(JSON.parse(limits), JSON.parse(locator));
               window.check = (text, width, height) => {
                 const rgb = Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
@@ -46,11 +46,7 @@ def checker() -> Iterator[Any]:
                 return { ...found, ms: performance.now() - start };
               };
             }""",
-            [
-                (ROOM / "camera" / "checks.js").read_text(encoding="utf-8"),
-                (ROOM / "limits.json").read_text(encoding="utf-8"),
-                (ROOM / "locator.json").read_text(encoding="utf-8"),
-            ],
+            [(ROOM / name).read_text(encoding="utf-8") for name in ("limits.json", "locator.json")],
         )
         yield page
 
