@@ -24,9 +24,8 @@ from training.data.manifest import read_manifest_csv
 from training.errors import DataError
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
+def write_photos(folder: Path) -> Path:
+    """A manifest of four drawn photos with masks, one a patient."""
     mask = np.zeros((SIZE, SIZE), np.uint8)
     cv2.circle(mask, (SIZE // 2, SIZE // 2), int(0.16 * SIZE), 255, -1)
     rows = ["path,lesions,mask,group"]
@@ -36,6 +35,11 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append(f"{seed}.png,tumour,{seed}-mask.png,patient {seed}")
     (folder / "photos.csv").write_text("\n".join(rows) + "\n")
     return folder / "photos.csv"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture(scope="module")

@@ -216,9 +216,13 @@ def watched_page(chromium: Any, address: str, *, script: str = "", **device: Any
     assert strangers == []
 
 
-def upload(page: Any, name: str, data: bytes) -> None:
-    """Give a file to the upload; after another file, once Streamlit has taken that file's input away."""
-    page.get_by_text("Upload", exact=True).first.click()
+def upload(page: Any, name: str, data: bytes, words: str = "Upload") -> None:
+    """Give a file to the upload; after another file, once Streamlit has taken that file's input away.
+
+    Args:
+        words: on the choice of the upload, in the page's language.
+    """
+    page.get_by_text(words, exact=True).first.click()
     page.get_by_test_id("stFileChip").wait_for(state="detached")
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 

@@ -1,4 +1,4 @@
-"""WCAG 2.2 AA by axe, on every screen of the capture page, in both languages and both schemes, on a phone."""
+"""WCAG 2.2 AA by axe, on every screen of the capture page: both languages, both schemes, phone and desktop."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,14 @@ import pytest
 
 from capture_app.words import Words, words_in
 from tests.capture_app.harness import (
+    DESKTOP,
     PHONE,
     WAIT_MS,
     browser,
     required_browser,
     scene_jpeg,
     serve,
+    upload,
     write_fake_camera,
 )
 
@@ -72,14 +74,22 @@ def check(page: Any, screen: str) -> None:
     assert found == [], screen
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "ja"])
-def test_every_screen_is_free_of_what_axe_finds(chromium, address, language, scheme):
+@pytest.mark.parametrize(
+    ("language", "scheme", "device"),
+    [
+        ("en", "light", PHONE),
+        ("en", "dark", PHONE),
+        ("ja", "light", PHONE),
+        ("ja", "dark", PHONE),
+        ("en", "light", DESKTOP),
+    ],
+)
+def test_every_screen_is_free_of_what_axe_finds(chromium, address, language, scheme, device):
     from axe_playwright_python.base import AXE_SCRIPT
 
     words = words_in(language)
-    device = {**PHONE, "device_scale_factor": 1}
-    context = chromium.new_context(**device, color_scheme=scheme, reduced_motion="reduce", locale=language)
+    seen = {**device, "device_scale_factor": 1}
+    context = chromium.new_context(**seen, color_scheme=scheme, reduced_motion="reduce", locale=language)
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     try:
@@ -96,6 +106,10 @@ def walk(page: Any, words: Words) -> None:
     page.get_by_role("radio", name=words("photo.upload")).click()
     page.get_by_role("button", name=words("photo.choose"), exact=True).wait_for()
     check(page, "upload")
+    upload(page, "notes.jpg", b"no photo", words("photo.upload"))
+    page.get_by_role("alert").wait_for()
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    check(page, "error")
     page.get_by_role("radio", name=words("photo.camera")).click()
     page.get_by_role("button", name=words("camera.controls.open")).click()
     page.locator(".advice").filter(has_text=words.advice("too_dark")).wait_for()

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
+from benchmarks.guidance_motion import motion_between, small_luma
 from capture_app import quality
 from capture_app.camera import LIMITS, camera_words
 from capture_app.words import languages, words_in
@@ -245,6 +246,18 @@ def test_motion_is_of_the_hand_not_of_the_exposure(page):
     assert moved == sorted(moved)
     assert moved[-1] > limit
     assert motion(still, scene[4:204, :200], 40) == pytest.approx(2 * moved[1])
+
+
+def test_motion_is_measured_alike_where_its_limit_is_set(page):
+    rng = np.random.default_rng(1)
+    before, after = (rng.integers(0, 256, (240, 320, 3), np.uint8) for _ in range(2))
+    after[:100] = before[:100] // 2
+    rgba = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in (before, after)]
+    texts = [base64.b64encode(frame.tobytes()).decode() for frame in rgba]
+    found = page.evaluate(
+        MOTION, {"before": texts[0], "after": texts[1], "size": [320, 240], "elapsed_ms": 100}
+    )
+    assert found == pytest.approx(motion_between(small_luma(before), small_luma(after)), rel=1e-4)
 
 
 SEEN = """
