@@ -45,9 +45,14 @@ def _look_closer(
     square, is_suggested = first_square(reading.quality, image_rgb.shape)
     start = "closer.small" if is_suggested else "closer.usual"
     st.html(view.quiet(words.in_a_row(words("closer.meaning"), words(start))))
-    key = f"crop-{st.session_state.get('turn', 0)}-{words.language}"
     try:
-        chosen = crop_input(view.data_url(image_rgb), image_rgb.shape, square, words.tree["square"], key=key)
+        chosen = crop_input(
+            view.data_url(image_rgb),
+            image_rgb.shape,
+            square,
+            words.tree["square"],
+            key=square_key(words.language),
+        )
     except PhotoError as error:
         st.html(view.notice("error", words.of_error(error), words("closer.refused")))
         return
@@ -71,6 +76,11 @@ def _look_closer(
         )
     )
     st.html(view.quiet(pixels_used(chosen, reading.size_hw, preprocessing, correction, words)))
+
+
+def square_key(language: str) -> str:
+    """Under which the session holds the square of the photo at hand."""
+    return f"crop-{st.session_state.get('turn', 0)}-{language}"
 
 
 def first_square(quality: Quality, size_hw: tuple[int, ...]) -> tuple[Square, bool]:

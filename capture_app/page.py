@@ -14,6 +14,14 @@ from capture_app import view
 from capture_app.balance import measure_tint
 from capture_app.camera import camera_input
 from capture_app.closer import look_closer
+from capture_app.compare import (
+    Keep,
+    arrive_at_answer,
+    is_comparing,
+    offer_comparison,
+    sharpen_second,
+    show_comparison,
+)
 from capture_app.correction import Correction, suggest_corrections
 from capture_app.offers import offer_corrections
 from capture_app.reading import MAX_PHOTO_BYTES, Reading, read_capture_bytes, sharpened
@@ -46,8 +54,12 @@ def main() -> None:
     if classifier.card.synthetic:
         st.html(view.notice("warn", words("model.learned_from_drawings"), words("model.demonstration")))
     if reading is None:
-        ask_for_photo(classifier.card, words)
+        st.html(view.step(1, words("photo.step")))
+        ask_for_photo(classifier.card, words, keep_first)
+    elif is_comparing():
+        show_comparison(reading, classifier, words, ask_for_photo, show_checks)
     else:
+        st.html(view.step(2, words("checks.step")))
         show_checks(reading, words)
         if reading.quality.severity != "block" or st.session_state.get("anyway"):
             st.button(words("photo.another"), on_click=forget, width="stretch", key="another")
@@ -60,6 +72,7 @@ def main() -> None:
     if reading is not None and reading.sharper_from is not None:  # The answer is on the screen by now.
         st.session_state["reading"] = sharpened(reading)
         st.rerun()
+    sharpen_second()
 
 
 def offer_languages(words: Words) -> None:
@@ -80,12 +93,9 @@ def keep_language() -> None:
     st.query_params["lang"] = st.session_state["language"]
 
 
-def ask_for_photo(card: ModelCard, words: Words) -> None:
-    """Step 1: a photo by the camera or by upload."""
-    st.html(view.step(1, words("photo.step")))
-    with (
-        st.container()
-    ):  # There without an error too, so that a new uploader takes the old one's place at once.
+def ask_for_photo(card: ModelCard, words: Words, keep: Keep) -> None:
+    """A photo by the camera or by upload, given to `keep`, which goes on to what comes next."""
+    with st.container():  # There without an error too: a new uploader takes the last one's place at once.
         if error := st.session_state.get("error"):
             st.html(view.notice("error", words.of_error(error), words("photo.refused")))
     way = st.segmented_control(
@@ -121,7 +131,7 @@ def ask_for_photo(card: ModelCard, words: Words) -> None:
         st.rerun()
 
 
-def keep(reading: Reading) -> None:
+def keep_first(reading: Reading) -> None:
     """Hold a photo in the session and go on to its checks."""
     forget()
     st.session_state["reading"] = reading
@@ -130,14 +140,23 @@ def keep(reading: Reading) -> None:
 
 def forget() -> None:
     """Drop the photo and everything that was chosen for it."""
-    for key in ("reading", "error", "anyway", "gamma", "balance", "suggestions", "label", "opacity"):
+    for key in (
+        "reading",
+        "error",
+        "anyway",
+        "gamma",
+        "balance",
+        "suggestions",
+        "label",
+        "opacity",
+        "comparison",
+    ):
         st.session_state.pop(key, None)
     st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
 
 def show_checks(reading: Reading, words: Words) -> None:
-    """Step 2: the photo, what was found on it, and the three findings."""
-    st.html(view.step(2, words("checks.step")))
+    """The photo, what was found on it, and the three findings."""
     height, width = reading.size_hw
     marks = words("checks.marks") if reading.quality.lesion is not None else ""
     caption = words.in_a_row(words("checks.size", width=width, height=height), marks)
@@ -167,6 +186,7 @@ def want_anyway() -> None:
 def show_answer(reading: Reading, classifier: Classifier, words: Words) -> None:
     """Step 3: ranked labels, where the model looked, and the body site."""
     st.html(view.step(3, words("answer.step")))
+    arrive_at_answer()
     answer_area = st.container()
     correction = choose_correction(reading, words)
     with answer_area:
@@ -183,6 +203,7 @@ def show_answer(reading: Reading, classifier: Classifier, words: Words) -> None:
             with st.expander(words("answer.less_likely", count=len(rest))):
                 st.html(view.probability_bars(rest, words))
     look_closer(reading, classifier, prediction, correction, words)
+    offer_comparison(reading, words)
     st.button(words("photo.another"), on_click=forget, width="stretch", key="another_below")
 
 

@@ -64,7 +64,10 @@ def notice(kind: str, text: str, title: str = "") -> str:
 
 def step(number: int, title: str) -> str:
     """A section's heading."""
-    return f'<h2 class="dc-step"><span aria-hidden="true">{number}</span>{escape(title)}</h2>'
+    return (
+        f'<h2 class="dc-step" id="dc-step-{number}" tabindex="-1"><span aria-hidden="true">{number}</span>'
+        f"{escape(title)}</h2>"
+    )
 
 
 def quiet(text: str) -> str:
@@ -135,19 +138,26 @@ def body_site(locations: Sequence[Score], words: Words) -> str:
     return f'<p class="dc-site"><small>{escape(words("answer.body_site"))}</small><b>{escape(first)}</b>{rest}</p>'
 
 
-def heat_legend(label: str, words: Words) -> str:
-    """What the colours of a heatmap mean."""
+def heat_legend(
+    label: str, words: Words, *, most: str = "heatmap.most", meaning: str = "heatmap.meaning"
+) -> str:
+    """What the colours of a heatmap mean.
+
+    Args:
+        most: key of the words for the strongest colour.
+        meaning: key of the explanation, with a place for the label.
+    """
     heat = np.linspace(0, 1, LEGEND_STOPS)
     colours = cv2.applyColorMap(np.round(heat * 255).astype(np.uint8)[:, None], COLOUR_MAP)[:, 0, ::-1]
     stops = ",".join(
         f"rgb({red} {green} {blue} / {min(level / FULL_OPACITY_AT, 1):.2f})"
         for level, (red, green, blue) in zip(heat, colours, strict=True)
     )
-    meaning = escape(words("heatmap.meaning")).format(label=f"<b>{escape(label)}</b>")
+    explained = escape(words(meaning)).format(label=f"<b>{escape(label)}</b>")
     return (
         f'<div class="dc-legend"><i style="background:linear-gradient(90deg,{stops})" aria-hidden="true"></i>'
-        f"<p><span>{escape(words('heatmap.least'))}</span><span>{escape(words('heatmap.most'))}</span></p></div>"
-        f'<p class="dc-quiet">{meaning}</p>'
+        f"<p><span>{escape(words('heatmap.least'))}</span><span>{escape(words(most))}</span></p></div>"
+        f'<p class="dc-quiet">{explained}</p>'
     )
 
 

@@ -109,6 +109,7 @@ def _screens(chromium: Any, address: str, out: Path, look: Look) -> None:
     page.context.close()
     _answer(chromium, address, out / f"page-answer-{kind}.png", look, whole=True)
     _closer(chromium, address, out / f"page-closer-{kind}.png", look)
+    _comparison(chromium, address, out / f"page-compare-{kind}.png", look)
 
 
 def _closer(chromium: Any, address: str, path: Path, look: Look) -> None:
@@ -126,6 +127,26 @@ def _closer(chromium: Any, address: str, path: Path, look: Look) -> None:
         anyway.click()
     page.get_by_role("application", name=words("square.square")).wait_for(timeout=WAIT_MS)
     page.locator(".crop").evaluate("element => element.scrollIntoView({block: 'start'})")
+    _shoot(page, path)
+    page.context.close()
+
+
+def _comparison(chromium: Any, address: str, path: Path, look: Look) -> None:
+    """The lesion before the camera beside the same one in less light, from farther away."""
+    words = words_in(look.language)
+    page = _open(chromium, address, look)
+    page.get_by_role("button", name=words("camera.controls.open")).click()
+    page.get_by_role("button", name=words("compare.start")).click(timeout=WAIT_MS)
+    page.get_by_role("heading", name=words("compare.ask")).wait_for(timeout=WAIT_MS)
+    page.get_by_text(words("photo.upload"), exact=True).click()
+    darker = scene_jpeg(ev=-0.8, distance=1.7, gradient_ev=1.0)
+    page.locator("input[type=file]").set_input_files(
+        {"name": "darker.jpg", "mimeType": "image/jpeg", "buffer": darker}, timeout=WAIT_MS
+    )
+    page.get_by_text(words("compare.most")).wait_for(timeout=WAIT_MS)
+    page.get_by_role("heading", name=words("compare.step")).evaluate(
+        "element => element.scrollIntoView({block: 'start'})"
+    )
     _shoot(page, path)
     page.context.close()
 

@@ -121,9 +121,38 @@ def walk(page: Any, words: Words) -> None:
     page.get_by_role("button", name=words("checks.anyway")).click()
     page.locator(".dc-legend").wait_for()
     page.get_by_text(words("answer.pixels_plain")).wait_for()
-    page.wait_for_timeout(500)  # The sharper picture comes after the answer, and draws the page anew.
-    page.locator("[data-test-script-state=notRunning]").wait_for()
+    settle(page)
     for title, inside in (("correction.title", ".dc-range"), ("details.title", ".dc-details")):
         page.get_by_text(words(title)).click()
         page.locator(inside).wait_for()
     check(page, "answer")
+    walk_comparison(page, words)
+
+
+def walk_comparison(page: Any, words: Words) -> None:
+    """From an answer: the second photo, which is as dark as the first, and both side by side."""
+    page.get_by_role("button", name=words("compare.start")).click()
+    page.get_by_role("heading", name=words("compare.ask")).wait_for()
+    page.get_by_role("button", name=words("camera.controls.open")).wait_for()
+    settle(page)
+    check(page, "asking for a second photo")
+    page.get_by_role("button", name=words("camera.controls.open")).click()
+    page.locator(".advice").filter(has_text=words.advice("too_dark")).wait_for()
+    page.get_by_role("button", name=words("camera.controls.shutter")).click()
+    page.get_by_role("heading", name=words("compare.given", place=2)).wait_for()
+    anyway = page.get_by_role("button", name=words("compare.anyway"))
+    anyway.wait_for()
+    settle(page)
+    check(page, "checks of the second photo")
+    anyway.click()
+    page.get_by_role("table").first.wait_for()
+    page.get_by_role("img", name=words("compare.alt", place=2)).wait_for()
+    page.get_by_text(words("compare.most")).wait_for()
+    settle(page)
+    check(page, "comparison")
+
+
+def settle(page: Any) -> None:
+    """The sharper picture comes after a screen, and draws the page anew; what was there before is gone then."""
+    page.wait_for_timeout(500)
+    page.locator("[data-test-script-state=notRunning]").wait_for()

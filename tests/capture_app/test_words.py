@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from capture_app import closer, correction, offers, page, quality, view, words
+from capture_app import closer, compare, compare_view, correction, offers, page, quality, view, words
 from capture_app.camera import HERE as CAMERA
 from capture_app.camera import read_capture, read_pair
 from capture_app.crop import HERE as CROP
@@ -92,7 +92,7 @@ def test_every_sentence_is_used_and_every_one_used_is_there():
         "note": set(NOTES),
     }
     keys = {f"{part}.{name}" for part, names in used.items() for name in names}
-    for module in (page, view, words, closer, correction, offers):
+    for module in (page, view, words, closer, compare, compare_view, correction, offers):
         keys |= keys_written_in(module)
     keys -= {"style.css", "icon.svg", "connection.js"}
     assert set(EN.sentences) == keys
