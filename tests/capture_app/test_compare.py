@@ -325,7 +325,7 @@ def upload(page: Any, name: str, data: bytes) -> None:
 
 
 def settle(page: Any) -> None:
-    """The sharper picture comes after the answer, and draws the page anew."""
+    """The sharper picture and the square come after the answer, and move what is below them."""
     page.get_by_role("application", name="The square").wait_for()
     page.locator("[data-test-script-state=notRunning]").wait_for()
 
@@ -346,7 +346,7 @@ def test_a_second_photo_is_asked_for_compared_replaced_and_left_again(chromium, 
         page.locator(f"img[alt='Your photo with the heatmap for {label}']").wait_for()
         answer = page.locator("ol.dc-bars").first.inner_text()
 
-        page.get_by_role("button", name="Compare with another photo").click()
+        page.get_by_role("button", name="Compare with another photo").press("Enter")
         heading = page.get_by_role("heading", name="Another photo of the same spot")
         heading.wait_for()
         page.wait_for_function("() => document.activeElement.tagName === 'H2'")
@@ -403,7 +403,8 @@ def test_a_second_photo_is_asked_for_compared_replaced_and_left_again(chromium, 
 def test_what_is_tapped_in_a_comparison_is_large_enough_for_a_thumb(chromium, address):
     with watched_page(chromium, address) as page:
         upload(page, "first.jpg", lesion_jpeg(size=400))
-        page.get_by_role("button", name="Compare with another photo").click()
+        settle(page)
+        page.get_by_role("button", name="Compare with another photo").press("Enter")
         page.get_by_text("Photo 1 is kept.").wait_for()
         upload(page, "second.jpg", lesion_jpeg(lesion="crust", size=420))
         page.locator(".dc-legend").wait_for()
