@@ -11,6 +11,7 @@ import streamlit as st
 
 from capture_app.closer import square_key
 from capture_app.comparison import Comparison, Place, placed
+from capture_app.flash.page import FOUND, SECOND
 from capture_app.reading import Reading
 
 CHOSEN = ("gamma", "balance", "label", "opacity", "suggestions")
@@ -101,7 +102,7 @@ def remove(place: Place, language: str) -> None:
 
 def _begin_with(first: Reading) -> None:
     """Another photo is the first one: what was chosen for the one before does not hold for it."""
-    for key in CHOSEN:
+    for key in (*CHOSEN, SECOND, FOUND):
         st.session_state.pop(key, None)
     st.session_state["reading"] = first
     st.session_state["anyway"] = True  # Its answer has been on the screen, or is about to be.

@@ -5,6 +5,7 @@
 A Streamlit script; `capture_app.server` wraps it. Photos live in the session's memory only. Torch-free.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import streamlit as st
 
 from capture_app import view
 from capture_app.balance import measure_tint
-from capture_app.camera import camera_input
+from capture_app.camera import CapturedPair, camera_input
 from capture_app.closer import look_closer
 from capture_app.compare import (
     Keep,
@@ -23,6 +24,7 @@ from capture_app.compare import (
     show_comparison,
 )
 from capture_app.correction import Correction, suggest_corrections
+from capture_app.flash.page import FOUND, SECOND, with_flash
 from capture_app.offers import offer_corrections
 from capture_app.reading import MAX_PHOTO_BYTES, Reading, read_capture_bytes, sharpened
 from capture_app.server import served_model
@@ -55,7 +57,7 @@ def main() -> None:
         st.html(view.notice("warn", words("model.learned_from_drawings"), words("model.demonstration")))
     if reading is None:
         st.html(view.step(1, words("photo.step")))
-        ask_for_photo(classifier.card, words, keep_first)
+        ask_for_photo(classifier.card, words, keep_first, keep_first_pair)
     elif is_comparing():
         show_comparison(reading, classifier, words, ask_for_photo, show_checks)
     else:
@@ -93,8 +95,14 @@ def keep_language() -> None:
     st.query_params["lang"] = st.session_state["language"]
 
 
-def ask_for_photo(card: ModelCard, words: Words, keep: Keep) -> None:
-    """A photo by the camera or by upload, given to `keep`, which goes on to what comes next."""
+def ask_for_photo(
+    card: ModelCard, words: Words, keep: Keep, keep_pair: Callable[[Reading, bytes], None] | None = None
+) -> None:
+    """A photo by the camera or by upload, given to `keep`, which goes on to what comes next.
+
+    Args:
+        keep_pair: where it is given the camera can also take a second one with flash, whose bytes it gets.
+    """
     with st.container():  # There without an error too: a new uploader takes the last one's place at once.
         if error := st.session_state.get("error"):
             st.html(view.notice("error", words.of_error(error), words("photo.refused")))
@@ -112,10 +120,18 @@ def ask_for_photo(card: ModelCard, words: Words, keep: Keep) -> None:
     turn = st.session_state.setdefault("turn", 0)
     try:
         if way == CAMERA:
-            photo = camera_input(key=f"camera-{turn}-{words.language}", language=words.language)
-            if photo is not None:
+            camera_area = st.container()
+            pair = keep_pair is not None and st.toggle(words("flash.both"), key="pair")
+            with camera_area:
+                key = f"camera-{turn}-{words.language}{'-pair' * pair}"
+                shot = camera_input(key=key, pair=pair, language=words.language)
+            if shot is not None:
+                photo = shot.ambient if isinstance(shot, CapturedPair) else shot
                 live = photo.findings if photo.by_hand else ()
-                keep(read_capture_bytes(photo.jpeg, words("photo.name"), card, live))
+                reading = read_capture_bytes(photo.jpeg, words("photo.name"), card, live)
+                if isinstance(shot, CapturedPair) and keep_pair is not None:
+                    keep_pair(reading, shot.flash.jpeg)
+                keep(reading)
         else:
             st.html(view.upload_button(words))
             file = st.file_uploader(
@@ -138,19 +154,18 @@ def keep_first(reading: Reading) -> None:
     st.rerun()
 
 
+def keep_first_pair(reading: Reading, lit: bytes) -> None:
+    """`keep_first`, with the photo with flash for the section that comes after the answer."""
+    forget()
+    st.session_state["reading"] = reading
+    st.session_state[SECOND] = lit
+    st.rerun()
+
+
 def forget() -> None:
     """Drop the photo and everything that was chosen for it."""
-    for key in (
-        "reading",
-        "error",
-        "anyway",
-        "gamma",
-        "balance",
-        "suggestions",
-        "label",
-        "opacity",
-        "comparison",
-    ):
+    chosen = ("anyway", "gamma", "balance", "suggestions", "label", "opacity", "comparison")
+    for key in ("reading", "error", *chosen, SECOND, FOUND):
         st.session_state.pop(key, None)
     st.session_state["turn"] = st.session_state.get("turn", 0) + 1
 
@@ -203,6 +218,7 @@ def show_answer(reading: Reading, classifier: Classifier, words: Words) -> None:
             with st.expander(words("answer.less_likely", count=len(rest))):
                 st.html(view.probability_bars(rest, words))
     look_closer(reading, classifier, prediction, correction, words)
+    with_flash(reading, classifier, words)
     offer_comparison(reading, words)
     st.button(words("photo.another"), on_click=forget, width="stretch", key="another_below")
 

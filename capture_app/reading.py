@@ -5,7 +5,8 @@
     reading = sharpened(reading)  # Once the answer is on the screen.
 
 A photo is decoded once before the answer, at the size that the model needs; decoding it again for the eye would
-take about as long as the network. Nothing is written to disk, and in the end nothing but the pixels is kept.
+take about as long as the network. Nothing is written to disk, and in the end nothing but the pixels and how they
+were exposed is kept.
 Torch-free.
 """
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 
 from capture_app.camera import LiveFinding
+from capture_app.flash.exposure import exposure_of
 from capture_app.frame import WORKING_SIDE_PX
 from capture_app.quality import Quality, check_photo
 from training.data.photo import Note, Photo, decode_photo, decode_photo_sizes
@@ -44,6 +46,8 @@ class Reading:
     notes: tuple[Note, ...]
     live: tuple[LiveFinding, ...]
     """What the camera found when a person pressed its shutter; empty where nobody did."""
+    exposure: float | None
+    """`exposure_of` the photo's file."""
     sharper_from: bytes | None
     """The photo's bytes, as long as `sharpened` has more to show; None from then on."""
 
@@ -62,15 +66,7 @@ def read_capture_bytes(
     Raises:
         PhotoError: more than 20 MB, or not a photo that can be used.
     """
-    if len(data) > MAX_PHOTO_BYTES:
-        raise PhotoError(
-            f"{name} has {len(data) / 2**20:.0f} MB; at most {MAX_PHOTO_BYTES // 2**20} MB are taken: "
-            "choose the photo at a smaller size, or save it as JPEG.",
-            "too_many_bytes",
-            name=name,
-            megabytes=f"{len(data) / 2**20:.0f}",
-            limit=MAX_PHOTO_BYTES // 2**20,
-        )
+    _check_bytes(data, name)
     photo, shown = decode_capture(data, name, card)
     wanted = min(SHOWN_MIN_SIDE, *photo.original_size_hw)
     more_to_show = min(shown.shape[:2]) < wanted and max(shown.shape[:2]) < SHOWN_MAX_SIDE
@@ -82,6 +78,7 @@ def read_capture_bytes(
         quality=check_photo(shown),
         notes=photo.notes,
         live=live,
+        exposure=exposure_of(data),
         sharper_from=data if more_to_show else None,
     )
 
@@ -105,14 +102,35 @@ def sharpened(reading: Reading) -> Reading:
     """
     if reading.sharper_from is None:
         return reading
-    photo = decode_photo(reading.sharper_from, name=reading.name, min_side=SHOWN_MIN_SIDE)
-    shown, quality = _limit(photo.image_rgb), reading.quality
+    shown, quality = read_shown(reading.sharper_from, reading.name), reading.quality
     if quality.lesion is not None:
         x_factor, y_factor = (shown.shape[axis] / reading.shown.shape[axis] for axis in (1, 0))
         x0, y0, x1, y1 = quality.lesion.box
         box = round(x0 * x_factor), round(y0 * y_factor), round(x1 * x_factor), round(y1 * y_factor)
         quality = replace(quality, lesion=replace(quality.lesion, box=box))
     return replace(reading, shown=shown, quality=quality, sharper_from=None)
+
+
+def read_shown(data: bytes, name: str) -> np.ndarray:
+    """A photo at the size of the sharpened picture, (H, W, 3) uint8 RGB.
+
+    Raises:
+        PhotoError: as `read_capture_bytes`.
+    """
+    _check_bytes(data, name)
+    return _limit(decode_photo(data, name=name, min_side=SHOWN_MIN_SIDE).image_rgb)
+
+
+def _check_bytes(data: bytes, name: str) -> None:
+    if len(data) > MAX_PHOTO_BYTES:
+        raise PhotoError(
+            f"{name} has {len(data) / 2**20:.0f} MB; at most {MAX_PHOTO_BYTES // 2**20} MB are taken: "
+            "choose the photo at a smaller size, or save it as JPEG.",
+            "too_many_bytes",
+            name=name,
+            megabytes=f"{len(data) / 2**20:.0f}",
+            limit=MAX_PHOTO_BYTES // 2**20,
+        )
 
 
 def _limit(image_rgb: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from capture_app.quality import Severity
 from capture_app.words import FALLBACK, Words, words_in
@@ -67,14 +67,6 @@ class CapturedPair:
     """With the phone's torch added."""
 
 
-@overload
-def camera_input(
-    key: str, *, pair: Literal[False] = False, language: str = FALLBACK
-) -> CapturedPhoto | None: ...
-@overload
-def camera_input(
-    key: str, *, pair: Literal[True], language: str = FALLBACK
-) -> CapturedPhoto | CapturedPair | None: ...
 def camera_input(
     key: str, *, pair: bool = False, language: str = FALLBACK
 ) -> CapturedPhoto | CapturedPair | None:

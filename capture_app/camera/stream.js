@@ -69,14 +69,36 @@ export function abilities(track) {
 }
 
 export function setZoom(track, zoom) {
-  return track.applyConstraints({ advanced: [{ zoom }] });
+  return apply(track, keep(track, { zoom }));
 }
 
 export function setTorch(track, torch) {
-  return track.applyConstraints({ advanced: [{ torch }] });
+  return apply(track, keep(track, { torch }));
 }
 
 // Focus on a point of the picture, x and y in [0, 1].
 export function focusOn(track, x, y) {
-  return track.applyConstraints({ advanced: [{ focusMode: "single-shot", pointsOfInterest: [{ x, y }] }] });
+  return apply(track, { ...kept.get(track), focusMode: "single-shot", pointsOfInterest: [{ x, y }] });
+}
+
+// From now on the track's exposure and white balance stay as they are, where it lets them; for two frames of one light.
+export async function hold(track) {
+  const able = track.getCapabilities?.() ?? {};
+  const modes = ["exposureMode", "whiteBalanceMode"].filter((mode) => able[mode]?.includes("manual"));
+  if (modes.length === 0) return;
+  await apply(track, keep(track, Object.fromEntries(modes.map((mode) => [mode, "manual"])))).catch(() => {});
+}
+
+// Each application takes the place of the one before it, and what it does not name may go back: all are named again.
+const kept = new WeakMap();
+
+function keep(track, wanted) {
+  kept.set(track, { ...kept.get(track), ...wanted });
+  return kept.get(track);
+}
+
+function apply(track, { focusMode, pointsOfInterest, ...wanted }) {
+  const advanced = Object.entries(wanted).map(([name, value]) => ({ [name]: value }));
+  if (focusMode) advanced.push({ focusMode, pointsOfInterest });
+  return track.applyConstraints({ advanced });
 }

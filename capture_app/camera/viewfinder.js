@@ -184,6 +184,7 @@ export class Viewfinder {
       if (!this.pairNow()) return this.finish("photo", await shoot(this.track, MAX_JPEG_BYTES));
       if (this.ambient) return this.finish("pair", { ambient: this.ambient, flash: await half() });
       if (this.lit) await this.light(false).then(() => untilSettled(this.checker, this.video));
+      await streams.hold(this.track);
       const ambient = await half();
       this.blink();
       if (await this.light(true)) {

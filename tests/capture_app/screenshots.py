@@ -16,10 +16,12 @@ import tyro
 from PIL import Image
 
 from capture_app.words import FALLBACK, languages, words_in
+from tests.capture_app.flash_pairs import lesion_pair
 from tests.capture_app.harness import (
     DESKTOP,
     PHONE,
     browser,
+    encode_jpeg,
     find_browser,
     lesion_jpeg,
     scene_jpeg,
@@ -110,6 +112,7 @@ def _screens(chromium: Any, address: str, out: Path, look: Look) -> None:
     _answer(chromium, address, out / f"page-answer-{kind}.png", look, whole=True)
     _closer(chromium, address, out / f"page-closer-{kind}.png", look)
     _comparison(chromium, address, out / f"page-compare-{kind}.png", look)
+    _flash(chromium, address, out / f"page-flash-{kind}.png", look)
 
 
 def _closer(chromium: Any, address: str, path: Path, look: Look) -> None:
@@ -148,6 +151,26 @@ def _comparison(chromium: Any, address: str, path: Path, look: Look) -> None:
     page.get_by_role("heading", name=words("compare.step")).evaluate(
         "element => element.scrollIntoView({block: 'start'})"
     )
+    _shoot(page, path)
+    page.context.close()
+
+
+def _flash(chromium: Any, address: str, path: Path, look: Look) -> None:
+    """What a photo with flash adds to an answer."""
+    words, pair = words_in(look.language), lesion_pair()
+    page = _open(chromium, address, look)
+    page.get_by_text(words("photo.upload"), exact=True).click()
+    page.locator("input[type=file]").set_input_files(
+        {"name": "plain.jpg", "mimeType": "image/jpeg", "buffer": encode_jpeg(pair.ambient_rgb)}
+    )
+    page.get_by_text(words("flash.add"), exact=True).click(timeout=WAIT_MS)
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "lit.jpg", "mimeType": "image/jpeg", "buffer": encode_jpeg(pair.flash_rgb)}
+    )
+    page.get_by_role("img", name=words("flash.shine_alt")).wait_for(timeout=WAIT_MS)
+    heading = page.get_by_role("heading", name=words("flash.step"))
+    heading.evaluate("element => element.scrollIntoView({block: 'start'})")
     _shoot(page, path)
     page.context.close()
 

@@ -126,6 +126,15 @@ def walk(page: Any, words: Words) -> None:
         page.get_by_text(words(title)).click()
         page.locator(inside).wait_for()
     check(page, "answer")
+    page.get_by_text(words("flash.add"), exact=True).click()
+    page.get_by_role("button", name=words("photo.choose"), exact=True).wait_for()
+    check(page, "flash, asked for")
+    give(page, b"not a photo")
+    page.get_by_role("alert").filter(has_text=words("flash.refused")).wait_for()
+    check(page, "flash, refused")
+    give(page, scene_jpeg(ev=-3.0))
+    page.get_by_role("img", name=words("flash.shine_alt")).wait_for()
+    check(page, "flash, shown")
     walk_comparison(page, words)
 
 
@@ -156,3 +165,11 @@ def settle(page: Any) -> None:
     """The sharper picture comes after a screen, and draws the page anew; what was there before is gone then."""
     page.wait_for_timeout(500)
     page.locator("[data-test-script-state=notRunning]").wait_for()
+
+
+def give(page: Any, data: bytes) -> None:
+    """A photo with flash, to the only upload that is on the page."""
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "lit.jpg", "mimeType": "image/jpeg", "buffer": data}
+    )

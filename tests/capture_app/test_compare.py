@@ -320,7 +320,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def upload(page: Any, name: str, data: bytes) -> None:
     page.get_by_role("radio", name="Upload").click()
-    page.get_by_test_id("stFileUploaderFile").wait_for(state="detached")
+    page.get_by_test_id("stFileChip").wait_for(state="detached")
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "image/jpeg", "buffer": data})
 
 

@@ -42,8 +42,15 @@ Object.assign(MediaStreamTrack.prototype, {
     return { ...getCapabilities.call(this), torch: true, zoom: { min: 1, max: 8, step: 0.1 } };
   },
   getSettings() { return { ...getSettings.call(this), zoom: 1 }; },
-  async applyConstraints({ advanced: [wanted] }) { window.asked.push(wanted); },
+  async applyConstraints({ advanced }) { window.asked.push(Object.assign({}, ...advanced)); },
 });
+"""
+CAN_HOLD = """
+const withoutHold = MediaStreamTrack.prototype.getCapabilities;
+MediaStreamTrack.prototype.getCapabilities = function () {
+  const modes = ["continuous", "manual"];
+  return { ...withoutHold.call(this), exposureMode: modes, whiteBalanceMode: modes };
+};
 """
 NO_STILLS = "delete window.ImageCapture;"
 
@@ -270,6 +277,18 @@ def test_a_pair_is_taken_with_the_torch_off_and_then_on(dark, address):
         pair = read_pair(sent(page, "pair"))
         assert pixels(pair.ambient).shape == pixels(pair.flash).shape == (960, 720, 3)
         assert page.evaluate("() => window.asked") == [{"torch": True}, {"torch": False}]
+
+
+def test_a_pair_s_exposure_and_white_balance_are_held_where_the_camera_can(dark, address):
+    with opened(dark, f"{address}?pair", TORCH_AND_ZOOM + CAN_HOLD) as page:
+        page.get_by_role("button", name="Take the photo").click()
+        read_pair(sent(page, "pair"))
+        held = {"exposureMode": "manual", "whiteBalanceMode": "manual"}
+        assert page.evaluate("() => window.asked") == [
+            held,
+            {**held, "torch": True},
+            {**held, "torch": False},
+        ]
 
 
 def test_without_a_torch_the_second_of_a_pair_is_asked_for(good, address):

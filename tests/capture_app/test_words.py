@@ -17,8 +17,10 @@ from capture_app.camera import HERE as CAMERA
 from capture_app.camera import read_capture, read_pair
 from capture_app.crop import HERE as CROP
 from capture_app.crop import read_square
+from capture_app.flash import page as flash_page
 from capture_app.reading import MAX_PHOTO_BYTES, read_capture_bytes
 from capture_app.words import choose_language, languages, words_in
+from tests.capture_app.flash_pairs import REFUSED
 from tests.tiny_model import tiny_card
 from training.data.photo import decode_photo
 from training.errors import PhotoError
@@ -90,9 +92,10 @@ def test_every_sentence_is_used_and_every_one_used_is_there():
         "error": set(ERRORS),
         "square": set(re.findall(r"words\.(\w+)", square)) | {"smaller", "larger"},
         "note": set(NOTES),
+        "flash": {"plain", "plain_alt", "alone", "alone_alt"},
     }
     keys = {f"{part}.{name}" for part, names in used.items() for name in names}
-    for module in (page, view, words, closer, compare, compare_view, correction, offers):
+    for module in (page, view, words, closer, compare, compare_view, correction, offers, flash_page):
         keys |= keys_written_in(module)
     keys -= {"style.css", "icon.svg", "connection.js"}
     assert set(EN.sentences) == keys
@@ -123,6 +126,7 @@ ERRORS = {
     "incomplete": lambda: read_capture({"jpeg": ""}),
     "pair_incomplete": lambda: read_pair({}),
     "square_incomplete": lambda: read_square({}, (48, 48)),
+    **REFUSED,
 }
 NOTES = {
     "deep": lambda: Image.fromarray(np.full((48, 48), 40000, np.uint16)),
