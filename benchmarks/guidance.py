@@ -68,7 +68,7 @@ def measure(
 ) -> dict[str, list[Look]]:
     """Look at every photo and phantom of a part, clean and with each of the defects; by source."""
     total = (1 + len(kinds)) * (len(photos) + n_phantoms)
-    bar = tqdm(total=total, unit="photo", desc=part, disable=None if progress else True)
+    bar = tqdm(total=total, unit="photo", desc=part, disable=not progress, mininterval=5)
     found: dict[str, list[Look]] = {}
     for source, stream in (
         ("photos", spoilt_photos(photos, kinds)),

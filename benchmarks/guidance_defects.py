@@ -8,7 +8,9 @@ phantom is drawn anew with the defect among its conditions.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -80,7 +82,7 @@ def spoil(photo: MaskedPhoto, defect: Defect, seed: int) -> np.ndarray | None:
         return _seen_from_afar(photo, defect.amount)
     if defect.kind == "off-centring":
         return _aimed_beside(photo, defect.amount, rng.uniform(0, 2 * np.pi))
-    capture = conditions(defect, photo.rgb, photo.mask, Capture(noise_sigma=NOISE_SIGMA), rng)
+    capture = conditions(defect, lambda: photo, Capture(noise_sigma=NOISE_SIGMA), rng)
     side = photo.rgb.shape[0]
     light = np.float32(FULL_SCALE) * ((photo.rgb / np.float32(255)) ** np.float32(DISPLAY_GAMMA))
     light *= np.exp(np.atleast_2d(light_field(capture, side, rng)).astype(np.float32))[..., None]
@@ -113,23 +115,22 @@ def draw_phantom(seed: int, index: int, defect: Defect | None) -> MaskedPhoto:
         reach = defect.amount / max(abs(np.cos(turn)), abs(np.sin(turn)))
         capture = replace(clean, offset_xy=(float(reach * np.cos(turn)), float(reach * np.sin(turn))))
     elif defect is not None:
-        shown = _draw(seed, index, clean)
-        capture = conditions(defect, shown.rgb, shown.mask, clean, rng)
+        capture = conditions(defect, lambda: _draw(seed, index, clean), clean, rng)
     return _draw(seed, index, capture)
 
 
 def conditions(
-    defect: Defect, clean_rgb: np.ndarray, mask: np.ndarray, clean: Capture, rng: random.Random
+    defect: Defect, without: Callable[[], MaskedPhoto], clean: Capture, rng: random.Random
 ) -> Capture:
     """The conditions `clean` with a defect of light, focus or motion added.
 
     Args:
-        clean_rgb: (H, W, 3) uint8, RGB: the photo without it; brightness is counted from its skin.
-        mask: (H, W) bool: the lesion.
+        without: the photo without it, asked for only where needed: brightness is counted from its skin.
     """
     turned = replace(clean, light_deg=rng.uniform(0, 360), motion_deg=rng.uniform(0, 180))
     if defect.kind == "brightness":
-        bright = rank(clean_rgb[~mask].max(axis=1).astype(np.float64), 0.75)
+        photo = without()
+        bright = rank(photo.rgb[~photo.mask].max(axis=1).astype(np.float64), 0.75)
         return replace(turned, ev=clean.ev + defect.amount - float(stops(bright)))
     if defect.kind == "darkness":
         return replace(turned, ev=clean.ev - defect.amount)
@@ -159,17 +160,21 @@ def _seen_from_afar(photo: MaskedPhoto, extent: float) -> np.ndarray | None:
     scale = extent * side / max(x1 - x0, y1 - y0)
     if scale >= 1 or round(scale * side) < 8:
         return None
-    around = cv2.dilate(photo.mask.astype(np.uint8), np.ones((15, 15), np.uint8))
-    skin = cv2.inpaint(photo.rgb, around, 5, cv2.INPAINT_TELEA)
     small, small_skin = (
         cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        for plane in (photo.rgb, skin)
+        for plane in (photo.rgb, _without_lesion(photo))
     )
     margin = side - small.shape[0]
     low, high = margin // 2, margin - margin // 2
     far = np.pad(small_skin, ((low, high), (low, high), (0, 0)), mode="symmetric")
     far[low : low + small.shape[0], low : low + small.shape[1]] = small
     return far
+
+
+@lru_cache(maxsize=1)
+def _without_lesion(photo: MaskedPhoto) -> np.ndarray:
+    around = cv2.dilate(photo.mask.astype(np.uint8), np.ones((15, 15), np.uint8))
+    return cv2.inpaint(photo.rgb, around, 5, cv2.INPAINT_TELEA)
 
 
 def _aimed_beside(photo: MaskedPhoto, offset: float, direction: float) -> np.ndarray | None:

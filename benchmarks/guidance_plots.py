@@ -56,7 +56,7 @@ def draw_results(looks: dict[str, list[Look]], photos: Sequence[MaskedPhoto], pa
 
 def _draw_curve(axis: Axes, kind: str, fault: str, looks: list[Look], source: str) -> None:
     sign = 1 if limits()[fault].worse == "above" else -1
-    kept = [look for look in looks if look.defect is None or look.defect.kind == kind]
+    kept = [look for look in looks if (look.framed if look.defect is None else look.defect.kind == kind)]
     truth = np.array([look.defect is not None for look in kept])
     if truth.all() or not truth.any():
         return

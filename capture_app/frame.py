@@ -58,9 +58,8 @@ class Frame:
         """(rows, columns, 3) float32: the mean colour of every whole cell, 0 to 255."""
         rows, columns = self.rgb.shape[0] // CELL_PX, self.rgb.shape[1] // CELL_PX
         whole = self.rgb[: rows * CELL_PX, : columns * CELL_PX].astype(np.float32)
-        return cv2.resize(
-            whole, (columns, rows), interpolation=cv2.INTER_AREA
-        )  # Exact: sums of whole levels.
+        # Exact, as sums of whole levels are.
+        return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
 
     @cached_property
     def darkest(self) -> np.ndarray:

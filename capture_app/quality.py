@@ -9,28 +9,31 @@ size, so that neither dark skin nor a large photo is taken for a fault. `camera/
 functions; torch-free.
 """
 
-import itertools
+import functools
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 
-from capture_app.frame import Frame, rank, stops
+from capture_app.frame import DISPLAY_GAMMA, Frame, rank, stops
 from capture_app.locate import Lesion, Scene, read_scene
 
 Severity = Literal["ok", "advise", "block"]
 Direction = Literal["left", "right", "up", "down", "up-left", "up-right", "down-left", "down-right"]
 
-GRID = 4
-"""Cells a side over which the evenness of the light is judged."""
-GRID_SKIN_SHARE = 0.25
-"""Of skin in a cell of that grid, below which it says nothing about the light."""
+SIDE_BEGINS = 0.2
+"""From the middle, in shorter sides: what lies beyond on the one side and on the other is compared for the
+evenness of the light. A limb that falls away on both sides is no fault of the light."""
+SIDE_SKIN_SHARE = 0.02
+"""Of the frame's cells, below which the skin on a side says nothing about the light."""
 BRIGHT_SHARE = 0.95
 """The skin's brightness is where this share of it lies below: dark skin in good light has bright ridges too."""
+TONE_ALLOWED = 0.25
+"""How much of what a tone is usually darker by is made up for in what is too bright. On dark skin red alone is at
+white: the luma, all colours' sum, stays below that of light skin in good light."""
 GLARE_RISE = 0.6
 """From the skin's median towards white: all three colours beyond it are the lamp's reflection."""
 SMOOTH_KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
@@ -84,11 +87,11 @@ class Light:
     """How far the skin's brightness lies below what is usual for its tone, which its hue tells: melanin takes more
     green than red away, exposure as much of both."""
     bright_luma: float
-    """The skin's brightness, 0 to 255."""
+    """The skin's brightness, 0 to 255, with a quarter of what dark skin usually lacks added."""
     glare_share: float
     """Of the frame's pixels, in [0, 1]."""
     uneven_stops: float
-    """From the darkest but one to the brightest but one of a 4x4 grid's cells."""
+    """Between the medians of two opposite sides: the largest difference across, along and both ways aslant."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +114,13 @@ class Quality:
         return max((finding.severity for finding in self.findings), key=("ok", "advise", "block").index)
 
 
-@cache
+@functools.cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = json.loads(Path(__file__).with_name("limits.json").read_text(encoding="utf-8"))
     return table
 
 
-@cache
+@functools.cache
 def limits() -> dict[str, Limit]:
     """The table of limits, by fault."""
     return {fault: Limit(**row) for fault, row in _table()["limits"].items()}
@@ -179,12 +182,15 @@ def check_field_of_view(scene: Scene) -> Finding:
 
 
 def check_illumination(scene: Scene) -> Finding:
-    """Whether there is light enough, not too much, and on all of the skin in view."""
+    """Whether there is light enough, not too much, and on all of the skin in view.
+
+    Glare brightens the skin too, so of the two it is named.
+    """
     light = measure_light(scene)
     found = [
         _finding("too_dark", light.underexposed_stops),
-        _finding("too_bright", light.bright_luma),
         _finding("glare", light.glare_share),
+        _finding("too_bright", light.bright_luma),
         _finding("uneven", light.uneven_stops),
     ]
     return _worst(found, "illumination", found[0])
@@ -204,9 +210,10 @@ def measure_light(scene: Scene) -> Light:
     bright, middle = rank(luma[skin], BRIGHT_SHARE), rank(luma[skin], 0.5)
     redder = max(0.0, rank(red - green, 0.5) - tone["up_to_red_over_green"])
     usual_stops = tone["stops"] + tone["and_then_per_stop"] * redder
+    as_light = stops(bright) + TONE_ALLOWED * (tone["stops"] - usual_stops)
     return Light(
         underexposed_stops=float(usual_stops - stops(bright)),
-        bright_luma=bright,
+        bright_luma=float(256 * 2 ** (as_light / DISPLAY_GAMMA) - 1),
         glare_share=float((scene.frame.darkest > middle + GLARE_RISE * (255 - middle)).mean()),
         uneven_stops=_uneven_stops(luma, skin),
     )
@@ -239,17 +246,16 @@ def measure_detail(luma: np.ndarray) -> float:
 
 
 def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
-    rows, columns = ([size * step // GRID for step in range(GRID + 1)] for size in luma.shape)
-    cells = []
-    for top, bottom in itertools.pairwise(rows):
-        for left, right in itertools.pairwise(columns):
-            inside = skin[top:bottom, left:right]
-            if inside.mean() >= GRID_SKIN_SHARE:
-                cells.append(float(stops(rank(luma[top:bottom, left:right][inside], 0.5))))
-    cells.sort()
-    if len(cells) > 3:
-        cells = cells[1:-1]
-    return float(cells[-1] - cells[0]) if cells else 0.0
+    height, width = luma.shape
+    y, x = np.mgrid[1 - height : height : 2, 1 - width : width : 2]
+    found = 0.0
+    for along, unit in ((x, 1.0), (y, 1.0), (x + y, np.sqrt(2)), (x - y, np.sqrt(2))):
+        edge = 2 * SIDE_BEGINS * min(height, width) * unit
+        sides = skin & (along > edge), skin & (along < -edge)
+        if min(side.mean() for side in sides) >= SIDE_SKIN_SHARE:
+            one, other = (float(stops(rank(luma[side], 0.5))) for side in sides)
+            found = max(found, abs(one - other))
+    return found
 
 
 def direction_of(dx: float, dy: float) -> Direction | None:

@@ -18,9 +18,10 @@ const CENTRE_SIGMA = 0.6;
 const SKIN_PROBABILITY = 0.2;
 const SKIN_HUE = 1.8;
 const MIN_SKIN_SHARE = 0.05;
-const GRID = 4;
-const GRID_SKIN_SHARE = 0.25;
+const SIDE_BEGINS = 0.2;
+const SIDE_SKIN_SHARE = 0.02;
 const BRIGHT_SHARE = 0.95;
+const TONE_ALLOWED = 0.25;
 const GLARE_RISE = 0.6;
 const DETAIL_SIDE = 160;
 const SHADING_RADIUS = 6;
@@ -73,8 +74,8 @@ export function judge(measures, limits) {
   ];
   const light = [
     found("illumination", "too_dark", measures.underexposed_stops),
-    found("illumination", "too_bright", measures.bright_luma),
     found("illumination", "glare", measures.glare_share),
+    found("illumination", "too_bright", measures.bright_luma),
     found("illumination", "uneven", measures.uneven_stops),
   ];
   const focus = found("focus", "blurred", measures.detail);
@@ -291,36 +292,48 @@ function measureLight({ rows, columns, sums, darkest }, skin, usualBrightness) {
   const middle = rank(ofSkin.subarray(0, count), 0.5);
   const redder = Math.max(0, rank(redOverGreen.subarray(0, count), 0.5) - usualBrightness.up_to_red_over_green);
   const usual = usualBrightness.stops + usualBrightness.and_then_per_stop * redder;
+  const asLight = stops(bright) + TONE_ALLOWED * (usualBrightness.stops - usual);
   const glare = middle + GLARE_RISE * (255 - middle);
   let beyond = 0;
   for (let at = 0; at < darkest.length; at += 1) beyond += darkest[at] > glare ? 1 : 0;
   return {
     underexposed_stops: usual - stops(bright),
-    bright_luma: bright,
+    bright_luma: 256 * 2 ** (asLight / DISPLAY_GAMMA) - 1,
     glare_share: beyond / darkest.length,
     uneven_stops: unevenStops(luma, skin, rows, columns),
   };
 }
 
+/** The largest difference between the medians of two opposite sides: across, along and both ways aslant. */
 function unevenStops(luma, skin, rows, columns) {
-  const edges = (size) => Array.from({ length: GRID + 1 }, (_, step) => Math.floor((size * step) / GRID));
-  const [down, across] = [edges(rows), edges(columns)];
-  const found = [];
-  for (let i = 0; i < GRID; i += 1) {
-    for (let j = 0; j < GRID; j += 1) {
-      const inside = [];
-      for (let row = down[i]; row < down[i + 1]; row += 1) {
-        for (let column = across[j]; column < across[j + 1]; column += 1) {
-          if (skin[row * columns + column]) inside.push(luma[row * columns + column]);
-        }
-      }
-      const size = (down[i + 1] - down[i]) * (across[j + 1] - across[j]);
-      if (inside.length >= GRID_SKIN_SHARE * size) found.push(stops(rank(Float64Array.from(inside), 0.5)));
+  const edge = 2 * SIDE_BEGINS * Math.min(rows, columns);
+  const least = SIDE_SKIN_SHARE * luma.length;
+  const sides = Array.from({ length: 8 }, () => ({ values: new Float64Array(luma.length), count: 0 }));
+  const put = (direction, along, beyond, value) => {
+    if (along <= beyond && along >= -beyond) return;
+    const side = sides[2 * direction + (along > 0 ? 1 : 0)];
+    side.values[side.count] = value;
+    side.count += 1;
+  };
+  for (let row = 0, cell = 0; row < rows; row += 1) {
+    const y = 1 - rows + 2 * row;
+    for (let column = 0; column < columns; column += 1, cell += 1) {
+      if (!skin[cell]) continue;
+      const x = 1 - columns + 2 * column;
+      put(0, x, edge, luma[cell]);
+      put(1, y, edge, luma[cell]);
+      put(2, x + y, edge * Math.SQRT2, luma[cell]);
+      put(3, x - y, edge * Math.SQRT2, luma[cell]);
     }
   }
-  found.sort((a, b) => a - b);
-  const kept = found.length > 3 ? found.slice(1, -1) : found;
-  return kept.length ? kept[kept.length - 1] - kept[0] : 0;
+  let found = 0;
+  for (let side = 0; side < 8; side += 2) {
+    const [one, other] = [sides[side], sides[side + 1]];
+    if (Math.min(one.count, other.count) < least) continue;
+    const middle = ({ values, count }) => stops(rank(values.subarray(0, count), 0.5));
+    found = Math.max(found, Math.abs(middle(one) - middle(other)));
+  }
+  return found;
 }
 
 /** Fine detail in the direction that has least, as a share of the contrast, in the frame's middle. */

@@ -23,7 +23,7 @@ const SETBACK = 2; // A frame that is not good takes back this many times its ow
 // What to mend first among findings of one severity: light, without which nothing else can be judged; a steady
 // hand; then where the lesion is; then what is left.
 export const ORDER = Object.freeze([
-  "too_dark", "too_bright", "glare", "moving", "no_lesion", "cut_off", "off_centre", "too_far", "too_close",
+  "too_dark", "glare", "too_bright", "moving", "no_lesion", "cut_off", "off_centre", "too_far", "too_close",
   "blurred", "uneven",
 ]);
 

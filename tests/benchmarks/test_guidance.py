@@ -11,10 +11,11 @@ from torch.nn import functional
 
 from benchmarks.guidance import main, measure
 from benchmarks.guidance_defects import DEFECTS, Defect, defects, draw_phantom, spoil
-from benchmarks.guidance_limits import CLEAN_PASSED, limits_table, tightened
-from benchmarks.guidance_locator import Locator, to_json, train_locator, vary
+from benchmarks.guidance_limits import ALLOWED, limits_table, tightened
+from benchmarks.guidance_locator import Locator, loss_of, to_json, train_locator, training_phantom
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from benchmarks.guidance_scores import is_framed, summarise, tables
+from benchmarks.guidance_vary import Sheet, vary
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
 from capture_app.locator import lesion_probability, opponent_planes
@@ -63,7 +64,7 @@ def test_aiming_beside_needs_room_and_then_moves_the_lesion_as_far_as_it_says(ph
     found = [spoil(photo, Defect("off-centring", 0.25), seed) for seed in range(6)]
     seen = [measures_of(read_scene(rgb))["off_centre"] for rgb in found if rgb is not None]
     assert seen
-    assert seen == pytest.approx([0.25] * len(seen), abs=0.03)
+    assert seen == pytest.approx([0.25] * len(seen), abs=0.04)
     large = MaskedPhoto(photo.rgb, np.ones_like(photo.mask), "p", "")
     assert spoil(large, Defect("distance", 1.5), 0) is None
 
@@ -104,13 +105,13 @@ def test_the_room_for_false_alarms_goes_where_it_tells_most():
     rng = np.random.default_rng(0)
     clean = rng.normal(size=(1000, 3))
     spoilt = clean + np.repeat([[50, 0, 0], [0, 2.5, 0]], 500, axis=0)
-    alone = np.quantile(clean[:, 1], CLEAN_PASSED)
+    alone = np.quantile(clean[:, 1], 1 - ALLOWED)
     for copies in (1, 2):
-        edges = tightened([clean] * copies, [spoilt] * copies)
+        edges = tightened([clean] * copies, [spoilt] * copies, ALLOWED)
         assert edges[0] == clean[:, 0].max()
         assert edges[1] == pytest.approx(alone, abs=0.02)
         assert edges[2] == clean[:, 2].max()
-        assert (clean > edges).any(axis=1).mean() <= 1 - CLEAN_PASSED
+        assert (clean > edges).any(axis=1).mean() <= ALLOWED
 
 
 def test_figures_count_what_was_looked_at(photos: Path):
@@ -174,7 +175,46 @@ def test_training_the_locator_repeats_itself_and_its_file_holds_it(photo: Masked
     assert stored.keys() == second.arrays().keys()
     for name, array in second.arrays().items():
         assert np.allclose(np.array(stored[name]["values"]).reshape(stored[name]["shape"]), array, rtol=1e-3)
-    planes, mask = vary(photo, np.random.default_rng(0))
-    assert planes.shape == (3, 60, 60)
-    assert mask.shape == (60, 60)
-    assert 0 < mask.mean() < 1
+
+
+def test_a_photo_is_varied_from_near_to_far_and_its_mask_goes_with_the_lesion(photo: MaskedPhoto):
+    rng, sheet, extents = np.random.default_rng(0), Sheet.of(photo), []
+    for _ in range(60):
+        planes, mask = vary(sheet, rng, [sheet])
+        assert planes.shape == (3, 60, 60)
+        assert mask.shape == (60, 60)
+        assert 0 <= mask.min() < mask.max() <= 1
+        columns = np.flatnonzero((mask > 0.5).any(axis=0))
+        extents.append((columns[-1] + 1 - columns[0]) / 60)
+    assert min(extents) < 0.12
+    assert max(extents) > 0.4
+
+
+def test_the_painted_skin_has_no_lesion_and_keeps_the_rest(photo: MaskedPhoto):
+    sheet = Sheet.of(photo)
+    with_lesion, without = sheet.photo[0].astype(int), sheet.skin[0].astype(int)
+    inside = with_lesion[..., 3] > 127
+    assert with_lesion[inside][:, 0].mean() < 140
+    assert without[inside][:, 0].mean() == pytest.approx(205, abs=8)
+    far_off = cv2.dilate(inside.astype(np.uint8), np.ones((31, 31))) == 0
+    assert np.array_equal(with_lesion[far_off][:, :3], without[far_off][:, :3])
+
+
+def test_training_phantoms_are_drawn_from_near_and_far():
+    extents = []
+    for index in range(12):
+        x0, y0, x1, y1 = training_phantom(index).box
+        extents.append(max(x1 - x0, y1 - y0) / 384)
+    assert min(extents) < 0.2
+    assert max(extents) > 0.25
+
+
+def test_the_loss_asks_for_the_mask_and_for_its_box():
+    mask = torch.zeros(1, 60, 60)
+    mask[:, 20:40, 16:32] = 1
+    right = 20 * functional.avg_pool2d(mask, 2) - 10
+    spur, hole = right.clone(), right.clone()
+    spur[:, 15, 16:21] = 10
+    hole[:, 13:14, 9:14] = -10
+    assert loss_of(right, mask) < 0.01
+    assert loss_of(spur, mask) > loss_of(hole, mask) > loss_of(right, mask)

@@ -140,6 +140,31 @@ def test_dark_skin_drawn_in_good_light_is_no_dark_photo(tone):
     assert all(photo.illumination.code != "too_dark" for photo in found)
 
 
+def test_dark_skin_whose_red_is_at_white_is_brighter_than_light_skin_in_good_light():
+    light = draw_lesion(skin=(225, 190, 170))
+    washed = draw_lesion(skin=(254, 178, 140), lesion=(170, 110, 90))
+    by_luma = [np.median(Frame.of(image).luma) for image in (washed, light)]
+    assert by_luma[0] < by_luma[1]
+    of_washed, of_light = (measure_light(read_scene(image)).bright_luma for image in (washed, light))
+    assert of_washed > of_light
+
+
+def test_a_slope_is_uneven_light_and_a_limb_that_falls_away_on_both_sides_is_not():
+    image, ticks = draw_lesion().astype(np.float64), np.linspace(-1, 1, SIZE)
+    slopes = [
+        measure_light(read_scene((image * 2 ** (shade / 2.2)[..., None]).astype(np.uint8))).uneven_stops
+        for shade in (
+            np.zeros((SIZE, SIZE)),
+            np.tile(-1.5 * ticks**2, (SIZE, 1)),
+            np.tile(0.75 * ticks - 0.75, (SIZE, 1)),
+            np.tile(0.75 * ticks - 0.75, (SIZE, 1)).T,
+        )
+    ]
+    assert slopes[0] < 0.1
+    assert slopes[1] < 0.3
+    assert slopes[2:] == pytest.approx([0.9, 0.9], abs=0.15)
+
+
 def test_washed_out_and_unevenly_lit_photos_are_told_apart():
     image = draw_lesion().astype(np.float64)
     washed = np.clip(image * 2.2, 0, 255).astype(np.uint8)
