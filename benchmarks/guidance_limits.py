@@ -34,7 +34,7 @@ FAILING_PRICE = 1e-3
 MARGIN = 0.25
 """A photo is stopped at least this share of the way further from the clean ones' median than it is advised on."""
 OF_THE_PREVIEW = ("moving",)
-"""Judged between frames; one photo does not show it."""
+"""Judged between frames; one photo does not show it: `benchmarks.guidance_motion` sets it."""
 BY_MEANING = {
     "cut_off": {
         "advise": 0.02,
@@ -86,8 +86,19 @@ def limits_table(looks: dict[str, list[Look]]) -> str:
         "allowed": ALLOWED,
         **{f"{source} left out": float(f"{share:.3g}") for source, share in failing.items()},
     }
-    lines = ",\n".join(f'    "{fault}": {json.dumps(row)}' for fault, row in table.pop("limits").items())
-    head = ",\n".join(f'  "{key}": {json.dumps(value)}' for key, value in table.items())
+    return _table_text(table)
+
+
+def with_limit(fault: str, **row: Any) -> str:
+    """The text of `limits.json` with some of one fault's row anew."""
+    table: dict[str, Any] = json.loads(LIMITS_FILE.read_text(encoding="utf-8"))
+    table["limits"][fault].update(row)
+    return _table_text(table)
+
+
+def _table_text(table: dict[str, Any]) -> str:
+    lines = ",\n".join(f'    "{fault}": {json.dumps(row)}' for fault, row in table["limits"].items())
+    head = ",\n".join(f'  "{key}": {json.dumps(value)}' for key, value in table.items() if key != "limits")
     return f'{{\n{head},\n  "limits": {{\n{lines}\n  }}\n}}\n'
 
 

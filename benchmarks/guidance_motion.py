@@ -1,6 +1,6 @@
 """How fast a hand may move: when a frame is smeared, and what the camera's measure of motion says then.
 
-    python -m benchmarks.guidance_motion path/to/pad_ufes_20
+    python -m benchmarks.guidance_motion path/to/pad_ufes_20 --set-limit
 
 Two frames of one photo, 0.1 s and a known way apart, both smeared by the way of one exposure and noisy, in light
 that asks for 1/30 s. A pair is smeared where the checks find its second frame blurred, though they do not find the
@@ -22,9 +22,10 @@ import tyro
 from tqdm import tqdm
 
 from benchmarks.guidance_defects import NOISE_SIGMA, draw_phantom
+from benchmarks.guidance_limits import LIMITS_FILE, with_limit
 from benchmarks.guidance_parts import masked_photos, on_training_side
 from capture_app.frame import LUMA_PER_MILLE, Frame
-from capture_app.quality import check_focus, limits
+from capture_app.quality import check_focus, forget_limits, limits
 from training.cli import run, write_text
 from training.data.datasets.phantom_capture import DISPLAY_GAMMA, FULL_SCALE, Capture, apply_capture
 from training.data.datasets.registry import load_manifest
@@ -41,6 +42,7 @@ WINDOW = 0.8
 SMALL_SIDE = 48
 CONTRAST_FLOOR = 2.0
 PHANTOM_SEED = 404
+WHY = f"beyond it lie {TOLD:.0%} of the frames that an exposure of 1/30 s smears"
 
 
 @dataclass(frozen=True)
@@ -170,6 +172,8 @@ class Arguments:
     """Drawn beside the photos."""
     every: int = 2
     """Take every n-th photo only."""
+    set_limit: bool = False
+    """Write the limit to capture_app/limits.json."""
     out: Path = Path("benchmarks/results/guidance_motion.json")
     """Where the result is written."""
 
@@ -194,6 +198,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     write_text(arguments.out, json.dumps(record, indent=1) + "\n")
     print(table(record))
+    if arguments.set_limit:
+        limit = float(f"{record['limit']:.2g}")
+        write_text(LIMITS_FILE, with_limit("moving", advise=limit, why=WHY))
+        forget_limits()
+        print(f"limit {limit:g} written to {LIMITS_FILE.name}")
     print(f"written to {arguments.out}")
     return 0
 

@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks import guidance_limits, guidance_motion
 from benchmarks.guidance_defects import draw_phantom
+from benchmarks.guidance_limits import LIMITS_FILE
 from benchmarks.guidance_motion import SPEEDS, TOLD, Pair, limit_for, main, measure, moved_pair, table
 from training.errors import DataError
 
@@ -42,11 +44,20 @@ def test_the_limit_leaves_the_smeared_pairs_beyond_it():
         limit_for([Pair(0.0, 0.1, False)])
 
 
-def test_the_command_writes_what_it_prints(tmp_path: Path, capsys):
+def test_the_command_writes_what_it_prints_and_sets_its_limit_alone(tmp_path: Path, capsys, monkeypatch):
     from tests.benchmarks.test_guidance import write_photos
 
-    out = tmp_path / "motion.json"
-    assert main([str(write_photos(tmp_path)), "--every", "2", "--phantoms", "1", "--out", str(out)]) == 0
+    out, limits_file = tmp_path / "motion.json", tmp_path / "limits.json"
+    limits_file.write_text(LIMITS_FILE.read_text())
+    before = json.loads(limits_file.read_text())
+    for module in (guidance_limits, guidance_motion):
+        monkeypatch.setattr(module, "LIMITS_FILE", limits_file)
+    options = ["--every", "2", "--phantoms", "1", "--set-limit", "--out", str(out)]
+    assert main([str(write_photos(tmp_path)), *options]) == 0
     record = json.loads(out.read_text())
     assert [row["speed"] for row in record["speeds"]] == list(SPEEDS)
     assert table(record) in capsys.readouterr().out
+    after = json.loads(limits_file.read_text())
+    assert after["limits"].pop("moving")["advise"] == pytest.approx(record["limit"], rel=0.05)
+    del before["limits"]["moving"]
+    assert after == before
