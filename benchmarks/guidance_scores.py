@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy import stats
 
 from benchmarks.guidance_defects import DEFECTS, Defect
 from benchmarks.guidance_parts import MaskedPhoto
@@ -195,9 +195,9 @@ def _defect(kind: str, clean: list[Look], looks: list[Look]) -> dict[str, Any]:
         if not own:
             result[name] = None
             continue
-        result[name] = float(roc_auc_score(truth, scores))
+        result[name] = roc_area(scores, truth)
         if name == "area":
-            result["interval"] = interval(_area, scores, truth, groups=groups, draws=DRAWS)
+            result["interval"] = interval(roc_area, scores, truth, groups=groups, draws=DRAWS)
     result["told"] = _share(spoilt, lambda look: not look.passed)
     return result
 
@@ -206,8 +206,12 @@ def _amount(look: Look) -> float | None:
     return look.defect.amount if look.defect else None
 
 
-def _area(scores: np.ndarray, truth: np.ndarray) -> float:
-    return float(roc_auc_score(truth, scores)) if 0 < truth.sum() < len(truth) else float("nan")
+def roc_area(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The area under the ROC curve, by ranks (Mann & Whitney 1947); nan of one class alone."""
+    positives = int(truth.sum())
+    pairs = positives * (len(truth) - positives)
+    above = stats.rankdata(scores)[truth].sum() - positives * (positives + 1) / 2
+    return float(above / pairs) if pairs else float("nan")
 
 
 def _share(looks: Sequence[Look], test: Callable[[Look], float]) -> dict[str, Any] | None:

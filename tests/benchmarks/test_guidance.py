@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from benchmarks.guidance import main, measure
@@ -14,7 +15,7 @@ from benchmarks.guidance_defects import DEFECTS, Defect, defects, draw_phantom, 
 from benchmarks.guidance_limits import ALLOWED, limits_table, tightened
 from benchmarks.guidance_locator import Locator, loss_of, to_json, train_locator, training_phantom
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
-from benchmarks.guidance_scores import is_framed, summarise, tables
+from benchmarks.guidance_scores import is_framed, roc_area, summarise, tables
 from benchmarks.guidance_vary import Sheet, vary
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
@@ -132,6 +133,15 @@ def test_figures_count_what_was_looked_at(photos: Path):
     printed = tables(record)
     assert "| darkness | 1.000" in printed
     assert "none fits" in printed
+
+
+def test_the_area_by_ranks_is_that_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    for size in (2, 9, 300):
+        scores, truth = rng.integers(0, 6, size).astype(float), rng.random(size) < 0.4
+        truth[:2] = False, True
+        assert roc_area(scores, truth) == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
+    assert np.isnan(roc_area(np.ones(3), np.ones(3, bool)))
 
 
 def test_the_result_says_where_it_comes_from(
