@@ -84,7 +84,7 @@ def spoil(photo: MaskedPhoto, defect: Defect, seed: int) -> np.ndarray | None:
         return _aimed_beside(photo, defect.amount, rng.uniform(0, 2 * np.pi))
     capture = conditions(defect, lambda: photo, Capture(noise_sigma=NOISE_SIGMA), rng)
     side = photo.rgb.shape[0]
-    light = np.float32(FULL_SCALE) * ((photo.rgb / np.float32(255)) ** np.float32(DISPLAY_GAMMA))
+    light = linear_light(photo.rgb)
     light *= np.exp(np.atleast_2d(light_field(capture, side, rng)).astype(np.float32))[..., None]
     if capture.glare:
         relief = 1 + GRAIN * np.random.default_rng(seed).normal(0, 1, (side, side)).astype(np.float32)
@@ -93,6 +93,12 @@ def spoil(photo: MaskedPhoto, defect: Defect, seed: int) -> np.ndarray | None:
         np.ascontiguousarray(light[..., band] * np.float32(gain)) for band, gain in enumerate(gains(capture))
     ]
     return apply_capture(bands, capture, rng)
+
+
+def linear_light(rgb: np.ndarray) -> np.ndarray:
+    """The light of a stored photo, (H, W, 3) uint8 RGB: float32, linear, 0 to FULL_SCALE."""
+    light: np.ndarray = np.float32(FULL_SCALE) * ((rgb / np.float32(255)) ** np.float32(DISPLAY_GAMMA))
+    return light
 
 
 def draw_phantom(seed: int, index: int, defect: Defect | None) -> MaskedPhoto:

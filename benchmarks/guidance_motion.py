@@ -21,13 +21,13 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from benchmarks.guidance_defects import NOISE_SIGMA, draw_phantom
+from benchmarks.guidance_defects import NOISE_SIGMA, draw_phantom, linear_light
 from benchmarks.guidance_limits import LIMITS_FILE, with_limit
 from benchmarks.guidance_parts import masked_photos, on_training_side
 from capture_app.frame import LUMA_PER_MILLE, Frame
 from capture_app.quality import check_focus, forget_limits, limits
 from training.cli import run, write_text
-from training.data.datasets.phantom_capture import DISPLAY_GAMMA, FULL_SCALE, Capture, apply_capture
+from training.data.datasets.phantom_capture import Capture, apply_capture
 from training.data.datasets.registry import load_manifest
 from training.errors import DataError
 from training.machine import machine
@@ -81,7 +81,7 @@ def moved_pair(rgb: np.ndarray, speed: float, rng: random.Random) -> Pair:
     smear = Capture(
         noise_sigma=NOISE_SIGMA, motion_blur=WINDOW * speed * EXPOSURE_S, motion_deg=degrees % 180
     )
-    light = np.float32(FULL_SCALE) * ((rgb / np.float32(255)) ** np.float32(DISPLAY_GAMMA))
+    light = linear_light(rgb)
     way = speed * BETWEEN_S * WINDOW * rgb.shape[0] * np.exp(1j * np.radians(degrees))
     first, second = (
         _window(apply_capture(np.moveaxis(light, 2, 0).copy(), smear, rng), *shift)

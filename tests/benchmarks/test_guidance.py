@@ -1,6 +1,7 @@
 """The guidance benchmark: defects do what they say, limits let clean photos pass, figures count what was seen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -62,10 +63,19 @@ def test_a_defect_moves_the_measure_of_its_fault_the_bad_way(photo: MaskedPhoto,
 
 
 def test_aiming_beside_needs_room_and_then_moves_the_lesion_as_far_as_it_says(photo: MaskedPhoto):
+    painted = replace(photo, rgb=np.repeat(photo.mask[..., None], 3, axis=2).astype(np.uint8) * 255)
+    moved = []
+    for seed in range(6):
+        seen = spoil(painted, Defect("off-centring", 0.25), seed)
+        assert seen is not None
+        x0, y0, x1, y1 = replace(photo, mask=seen[..., 0] > 127).box
+        side = seen.shape[0]
+        moved.append(max(abs(x0 + x1 - side), abs(y0 + y1 - side)) / 2 / side)
+    assert moved == pytest.approx([0.25] * 6, abs=0.01)
     found = [spoil(photo, Defect("off-centring", 0.25), seed) for seed in range(6)]
-    seen = [measures_of(read_scene(rgb))["off_centre"] for rgb in found if rgb is not None]
-    assert seen
-    assert seen == pytest.approx([0.25] * len(seen), abs=0.04)
+    measured = [measures_of(read_scene(rgb))["off_centre"] for rgb in found if rgb is not None]
+    assert len(measured) == 6
+    assert min(measured) > limits()["off_centre"].advise
     large = MaskedPhoto(photo.rgb, np.ones_like(photo.mask), "p", "")
     assert spoil(large, Defect("distance", 1.5), 0) is None
 
