@@ -5,7 +5,7 @@
 Trained by `benchmarks.guidance_locator`.
 Depthwise separable blocks at four scales and back (Howard et al. 2017; Ronneberger et al. 2015), over logarithmic
 opponent colours from which the frame's median is taken, so that exposure, tone and white balance fall out. Small
-enough for plain JavaScript: `camera/locator.js` runs the same weights, `locator.json`. Torch-free.
+enough for a phone's browser: `camera/locator.js` runs the same weights, `locator.json`. Torch-free.
 """
 
 import json

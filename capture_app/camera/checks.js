@@ -2,10 +2,10 @@
 // weights as capture_app/frame.py, locate.py and quality.py; tests/capture_app/test_checks_agree.py holds the two to
 // each other. No DOM: runs in a worker.
 //
-//   const check = makeChecker(limits, locator);          // the parsed limits.json and locator.json
+//   const check = makeChecker(limits, locator, await loadKernel());    // the parsed limits.json and locator.json
 //   const { findings, lesion } = check(imageData.data, 320, 240);
 
-import { lesionProbability, readWeights } from "./locator.js";
+import { planNetwork, readLayers } from "./locator.js";
 
 const CELL = 4;
 const LUMA = [299, 587, 114]; // Per mille.
@@ -23,9 +23,6 @@ const SIDE_SKIN_SHARE = 0.02;
 const BRIGHT_SHARE = 0.95;
 const TONE_ALLOWED = 0.25;
 const GLARE_RISE = 0.6;
-const DETAIL_SIDE = 160;
-const SHADING_RADIUS = 6;
-const CONTRAST_FLOOR = 1;
 const STEADY = 0.02; // Offsets below it have no direction.
 
 const ofEverySum = (of) => Float64Array.from({ length: 255 * CELL * CELL + 1 }, (_, sum) => of(sum / (CELL * CELL)));
@@ -34,23 +31,44 @@ const [LOG, STOPS] = [ofEverySum((value) => Math.log(value + LOG_OFFSET)), ofEve
 
 /** A function (rgba, width, height) => { findings, faults, lesion, measures } over frames whose shorter side is 240.
  *
- * `findings` are the server's three; `faults` all that were looked for, those that are well too. */
-export function makeChecker(limits, locator) {
-  const weights = readWeights(locator);
+ * `findings` are the server's three; `faults` all that were looked for, those that are well too. `mark` is told what
+ * has just been done, for timing. */
+export function makeChecker(limits, locator, kernel, mark = () => {}) {
+  const readScene = makeSceneReader(locator, kernel, mark);
   return (rgba, width, height) => {
-    const measures = measure(rgba, width, height, weights, limits.usual_brightness);
-    return { ...judge(measures, limits.limits), lesion: measures.lesion, measures };
+    const scene = readScene(rgba, width, height);
+    const light = measureLight(scene, limits.usual_brightness);
+    mark("light");
+    const detail = scene.frame.detail();
+    mark("detail");
+    const measures = { lesion: scene.lesion, ...light, detail };
+    return { ...judge(measures, limits.limits), lesion: scene.lesion, measures };
   };
 }
 
-/** All measures of a frame: rgba (width * height * 4, 0 to 255), weights from readWeights. */
-export function measure(rgba, width, height, weights, usualBrightness) {
-  const frame = readFrame(rgba, width, height);
-  const planes = opponentPlanes(frame);
-  const probability = lesionProbability(planes, frame.rows, frame.columns, weights);
-  const lesion = findLesion(probability, frame);
-  const skin = plainSkin(probability, planes);
-  return { lesion, ...measureLight(frame, skin, usualBrightness), detail: measureDetail(rgba, width, height) };
+/** A function (rgba, width, height) => { frame, probability, lesion, skin }: a frame, taken apart.
+ *
+ * rgba: width * height * 4, 0 to 255. What it gives holds until the next frame. */
+export function makeSceneReader(locator, kernel, mark = () => {}) {
+  const layers = readLayers(locator, kernel);
+  const end = kernel.end;
+  let plan = null;
+  return (rgba, width, height) => {
+    if (plan?.width !== width || plan.height !== height) {
+      kernel.release(end); // Of the last size, which the camera has left.
+      plan = planFrame(width, height, layers, kernel);
+    }
+    const frame = plan.read(rgba);
+    mark("frame");
+    const planes = opponentPlanes(frame);
+    mark("planes");
+    const probability = plan.lesionProbability(planes);
+    mark("network");
+    const lesion = findLesion(probability, frame);
+    const skin = plainSkin(probability, planes);
+    mark("lesion and skin");
+    return { frame, probability, lesion, skin };
+  };
 }
 
 /** All faults looked for, and the three findings: the first of the most severe of each check. */
@@ -109,42 +127,37 @@ function directionOf(dx, dy) {
 
 // ---- The frame -------------------------------------------------------------------------------------------------
 
-function readFrame(rgba, width, height) {
-  const rows = Math.floor(height / CELL);
-  const columns = Math.floor(width / CELL);
-  const darkest = new Uint8Array(width * height); // Of the three colours.
-  for (let at = 0, from = 0; at < darkest.length; at += 1, from += 4) {
-    darkest[at] = Math.min(rgba[from], rgba[from + 1], rgba[from + 2]);
-  }
-  const [reds, greens, blues] = [0, 1, 2].map(() => new Int32Array(rows * columns));
-  for (let row = 0, cell = 0; row < rows; row += 1) {
-    for (let column = 0; column < columns; column += 1, cell += 1) {
-      let red = 0;
-      let green = 0;
-      let blue = 0;
-      for (let y = row * CELL; y < (row + 1) * CELL; y += 1) {
-        const from = 4 * (y * width + column * CELL);
-        for (let at = from; at < from + 4 * CELL; at += 4) {
-          red += rgba[at];
-          green += rgba[at + 1];
-          blue += rgba[at + 2];
-        }
-      }
-      reds[cell] = red;
-      greens[cell] = green;
-      blues[cell] = blue;
-    }
-  }
-  return { width, height, rows, columns, darkest, sums: [reds, greens, blues] };
+/** What is done alike to all frames of a size, in the kernel's memory. */
+function planFrame(width, height, layers, kernel) {
+  const { run } = kernel;
+  const [rows, columns] = [Math.floor(height / CELL), Math.floor(width / CELL)];
+  const rgbaAt = kernel.reserve(4 * width * height);
+  const sumsAt = kernel.reserve(2 * 4 * rows * columns);
+  const lesionProbability = planNetwork(layers, rows, columns, kernel);
+  const frame = {
+    width,
+    height,
+    rows,
+    columns,
+    sums: null, // (rows, columns, 4): of the colours in each cell.
+    brighter: (level) => run.count_brighter(rgbaAt, width * height, level) / (width * height),
+    detail: () => run.measure_detail(rgbaAt, width, height),
+  };
+  const read = (rgba) => {
+    kernel.bytes(rgbaAt, rgba.length).set(rgba);
+    run.sum_cells(rgbaAt, width, rows, columns, sumsAt);
+    return { ...frame, sums: kernel.words(sumsAt, 4 * rows * columns) };
+  };
+  return { width, height, read, lesionProbability };
 }
 
 function opponentPlanes({ rows, columns, sums }) {
   const size = rows * columns;
   const planes = [0, 1, 2].map(() => new Float64Array(size));
   for (let cell = 0; cell < size; cell += 1) {
-    const red = LOG[sums[0][cell]];
-    const green = LOG[sums[1][cell]];
-    const blue = LOG[sums[2][cell]];
+    const red = LOG[sums[4 * cell]];
+    const green = LOG[sums[4 * cell + 1]];
+    const blue = LOG[sums[4 * cell + 2]];
     planes[0][cell] = (red + green + blue) / 3;
     planes[1][cell] = red - green;
     planes[2][cell] = (red + green) / 2 - blue;
@@ -272,20 +285,20 @@ function plainSkin(probability, [, redGreen, yellowBlue]) {
   return kept < MIN_SKIN_SHARE * size ? all() : skin;
 }
 
-// ---- Light and detail ------------------------------------------------------------------------------------------
+// ---- Light -----------------------------------------------------------------------------------------------------
 
-function measureLight({ rows, columns, sums, darkest }, skin, usualBrightness) {
+function measureLight({ frame, skin }, usualBrightness) {
+  const { rows, columns, sums, brighter } = frame;
   const perCell = CELL * CELL;
   const luma = new Float64Array(skin.length);
   const [ofSkin, redOverGreen] = [new Float64Array(skin.length), new Float64Array(skin.length)];
   let count = 0;
   for (let cell = 0; cell < skin.length; cell += 1) {
-    const red = sums[0][cell] / perCell;
-    const green = sums[1][cell] / perCell;
-    luma[cell] = (red * LUMA[0] + green * LUMA[1] + (sums[2][cell] / perCell) * LUMA[2]) / 1000;
+    const [red, green, blue] = [sums[4 * cell], sums[4 * cell + 1], sums[4 * cell + 2]];
+    luma[cell] = (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]) / (1000 * perCell);
     if (!skin[cell]) continue;
     ofSkin[count] = luma[cell];
-    redOverGreen[count] = STOPS[sums[0][cell]] - STOPS[sums[1][cell]];
+    redOverGreen[count] = STOPS[red] - STOPS[green];
     count += 1;
   }
   const bright = rank(ofSkin.subarray(0, count), BRIGHT_SHARE);
@@ -294,12 +307,10 @@ function measureLight({ rows, columns, sums, darkest }, skin, usualBrightness) {
   const usual = usualBrightness.stops + usualBrightness.and_then_per_stop * redder;
   const asLight = stops(bright) + TONE_ALLOWED * (usualBrightness.stops - usual);
   const glare = middle + GLARE_RISE * (255 - middle);
-  let beyond = 0;
-  for (let at = 0; at < darkest.length; at += 1) beyond += darkest[at] > glare ? 1 : 0;
   return {
     underexposed_stops: usual - stops(bright),
     bright_luma: 256 * 2 ** (asLight / DISPLAY_GAMMA) - 1,
-    glare_share: beyond / darkest.length,
+    glare_share: brighter(Math.floor(glare)),
     uneven_stops: unevenStops(luma, skin, rows, columns),
   };
 }
@@ -332,120 +343,6 @@ function unevenStops(luma, skin, rows, columns) {
     if (Math.min(one.count, other.count) < least) continue;
     const middle = ({ values, count }) => stops(rank(values.subarray(0, count), 0.5));
     found = Math.max(found, Math.abs(middle(one) - middle(other)));
-  }
-  return found;
-}
-
-/** Fine detail in the direction that has least, as a share of the contrast, in the frame's middle. */
-function measureDetail(rgba, wholeWidth, wholeHeight) {
-  const [width, height] = [DETAIL_SIDE, DETAIL_SIDE];
-  const [x0, y0] = [(wholeWidth - width) >> 1, (wholeHeight - height) >> 1];
-  const luma = new Float32Array(width * height);
-  for (let y = 0, own = 0; y < height; y += 1) {
-    let at = 4 * ((y0 + y) * wholeWidth + x0);
-    for (const end = own + width; own < end; own += 1, at += 4) {
-      luma[own] = Math.floor((LUMA[0] * rgba[at] + LUMA[1] * rgba[at + 1] + LUMA[2] * rgba[at + 2] + 500) / 1000);
-    }
-  }
-  const smooth = binomial(luma, width, height);
-  const shading = boxBlur(boxBlur(luma, width, height), width, height);
-  return leastBend(smooth, width, height) / (deviation(luma, shading) + CONTRAST_FLOOR);
-}
-
-/** The least, over four directions, of the second difference's standard deviation. */
-function leastBend(smooth, width, height) {
-  let [across, down, falling, rising] = [0, 0, 0, 0];
-  let [across2, down2, falling2, rising2] = [0, 0, 0, 0];
-  for (let y = 1; y < height - 1; y += 1) {
-    const end = (y + 1) * width - 1;
-    for (let at = y * width + 1; at < end; at += 1) {
-      const twice = 2 * smooth[at];
-      const a = smooth[at + 1] + smooth[at - 1] - twice;
-      const b = smooth[at + width] + smooth[at - width] - twice;
-      const c = smooth[at + width + 1] + smooth[at - width - 1] - twice;
-      const d = smooth[at + width - 1] + smooth[at - width + 1] - twice;
-      across += a;
-      across2 += a * a;
-      down += b;
-      down2 += b * b;
-      falling += c;
-      falling2 += c * c;
-      rising += d;
-      rising2 += d * d;
-    }
-  }
-  const count = (width - 2) * (height - 2);
-  return Math.min(
-    spread(across, across2, count),
-    spread(down, down2, count),
-    spread(falling, falling2, count) / 2, // The diagonals' neighbours lie further apart.
-    spread(rising, rising2, count) / 2,
-  );
-}
-
-/** The standard deviation of one plane less another. */
-function deviation(plane, base) {
-  let [sum, squares] = [0, 0];
-  for (let at = 0; at < plane.length; at += 1) {
-    const value = plane[at] - base[at];
-    sum += value;
-    squares += value * value;
-  }
-  return spread(sum, squares, plane.length);
-}
-
-const spread = (sum, squares, count) => Math.sqrt(Math.max(squares / count - (sum / count) ** 2, 0));
-
-/** [1 4 6 4 1] / 16 both ways, the border repeated. */
-function binomial(plane, width, height) {
-  const along = new Float32Array(plane.length);
-  const padded = new Float32Array(width + 4);
-  for (let y = 0; y < height; y += 1) {
-    const line = plane.subarray(y * width, (y + 1) * width);
-    padded.set(line, 2);
-    padded.fill(line[0], 0, 2).fill(line[width - 1], width + 2);
-    for (let x = 0; x < width; x += 1) {
-      along[y * width + x] =
-        (padded[x] + padded[x + 4] + 4 * (padded[x + 1] + padded[x + 3]) + 6 * padded[x + 2]) / 16;
-    }
-  }
-  const found = new Float32Array(plane.length);
-  for (let y = 0; y < height; y += 1) {
-    const [a, b, d, e] = [-2, -1, 1, 2].map((step) => Math.min(Math.max(y + step, 0), height - 1) * width);
-    const line = y * width;
-    for (let x = 0; x < width; x += 1) {
-      found[line + x] = (along[a + x] + along[e + x] + 4 * (along[b + x] + along[d + x]) + 6 * along[line + x]) / 16;
-    }
-  }
-  return found;
-}
-
-/** The mean over a square of 13 pixels, the border repeated, by running sums. */
-function boxBlur(plane, width, height) {
-  const side = 2 * SHADING_RADIUS + 1;
-  const along = new Float32Array(plane.length);
-  for (let y = 0; y < height; y += 1) {
-    const line = y * width;
-    let sum = 0;
-    for (let x = -SHADING_RADIUS; x <= SHADING_RADIUS; x += 1) sum += plane[line + Math.max(x, 0)];
-    for (let x = 0; x < width; x += 1) {
-      along[line + x] = sum / side;
-      sum += plane[line + Math.min(x + SHADING_RADIUS + 1, width - 1)] - plane[line + Math.max(x - SHADING_RADIUS, 0)];
-    }
-  }
-  const found = new Float32Array(plane.length);
-  const sums = new Float64Array(width);
-  for (let y = -SHADING_RADIUS; y <= SHADING_RADIUS; y += 1) {
-    const line = Math.max(y, 0) * width;
-    for (let x = 0; x < width; x += 1) sums[x] += along[line + x];
-  }
-  for (let y = 0; y < height; y += 1) {
-    const enters = Math.min(y + SHADING_RADIUS + 1, height - 1) * width;
-    const leaves = Math.max(y - SHADING_RADIUS, 0) * width;
-    for (let x = 0; x < width; x += 1) {
-      found[y * width + x] = sums[x] / side;
-      sums[x] += along[enters + x] - along[leaves + x];
-    }
   }
   return found;
 }

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 """Asked for anew at each opening and answered by 304: an update never meets yesterday's half of itself."""
 
-TYPES = {".js": "text/javascript", ".json": "application/json"}
+TYPES = {".js": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
 
 
 def camera_routes() -> "list[BaseRoute]":
@@ -29,7 +29,9 @@ def camera_routes() -> "list[BaseRoute]":
     from starlette.responses import FileResponse, Response
     from starlette.routing import Route
 
-    modules = {path.name: path for path in (*HERE.glob("*.js"), HERE.parent / "locator.json")}
+    modules = {
+        path.name: path for path in (*HERE.glob("*.js"), *HERE.glob("*.wasm"), HERE.parent / "locator.json")
+    }
 
     async def give_module(request: Request) -> Response:
         path = modules.get(request.path_params["name"])

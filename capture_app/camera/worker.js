@@ -5,8 +5,9 @@
 
 import { makeChecker } from "./checks.js";
 import { smallLuma } from "./guide.js";
+import { loadKernel } from "./kernel.js";
 
-let checker; // A promise of the checks, which wait for the locator's weights.
+let checker; // A promise of the checks, which wait for the locator's weights and the kernel.
 
 self.onmessage = async ({ data }) => {
   if (data.table) {
@@ -30,7 +31,12 @@ self.onmessage = async ({ data }) => {
 };
 
 async function loadChecker(table) {
+  const [locator, kernel] = await Promise.all([loadLocator(), loadKernel()]);
+  return makeChecker(table, locator, kernel);
+}
+
+async function loadLocator() {
   const answer = await fetch(new URL("./locator.json", import.meta.url));
   if (!answer.ok) throw new Error(`the locator's weights did not come (${answer.status})`);
-  return makeChecker(table, await answer.json());
+  return answer.json();
 }

@@ -12,9 +12,11 @@ import pytest
 
 from benchmarks.guidance_defects import Defect, defects, draw_phantom
 from capture_app import quality
+from capture_app.camera.build_kernel import PROCESSORS
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
-from capture_app.quality import check_photo, measures_of
+from capture_app.locator import lesion_probability
+from capture_app.quality import check_photo, measure_detail, measures_of
 from tests.capture_app import check_vectors
 from tests.capture_app.check_vectors import draw_frame
 from tests.capture_app.harness import browser, required_browser, serve_camera
@@ -25,39 +27,53 @@ ROOM = Path(quality.__file__).parent
 N_FRAMES, VIEWS = 1000, 4
 AGREE_ON = 0.98
 TOLERANCE = {"rel": 1e-3, "abs": 2e-3}
+BINARIES = list(PROCESSORS)
+SIZES_HW = ((240, 320), (320, 240), (240, 240), (240, 480), (480, 240), (240, 427), (318, 240))
 
 
 @pytest.fixture(scope="module")
 def checker() -> Iterator[Any]:
-    """A page in which `check(base64, width, height)` runs checks.js on RGB bytes."""
+    """A page where `check(binary, base64, width, height)` runs checks.js on RGB bytes; `look`, its first half."""
     with serve_camera() as address, browser(required_browser(), None) as chromium:
         page = chromium.new_page()
         page.goto(address)
         page.evaluate(
-            """async ([limits, locator]) => {
-              const { makeChecker } = await import("/camera/checks.js");
-              const run = makeChecker(JSON.parse(limits), JSON.parse(locator));
-              window.check = (text, width, height) => {
+            """async ([limits, locator, binaries]) => {
+              const { makeChecker, makeSceneReader } = await import("/camera/checks.js");
+              const { loadKernel } = await import("/camera/kernel.js");
+              const [checks, readers, kernels] = [{}, {}, {}];
+              for (const name of binaries) {
+                kernels[name] = await loadKernel([name]);
+                checks[name] = makeChecker(JSON.parse(limits), JSON.parse(locator), kernels[name]);
+                readers[name] = makeSceneReader(JSON.parse(locator), await loadKernel([name]));
+              }
+              const rgbaOf = (text, size) => {
                 const rgb = Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
-                const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
-                for (let at = 0; at < width * height; at += 1) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);
-                const start = performance.now();
-                const found = run(rgba, width, height);
-                return { ...found, ms: performance.now() - start };
+                const rgba = new Uint8ClampedArray(size * 4).fill(255);
+                for (let at = 0; at < size; at += 1) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);
+                return rgba;
               };
+              window.check = (name, text, width, height) => {
+                const rgba = rgbaOf(text, width * height);
+                const start = performance.now();
+                const found = checks[name](rgba, width, height);
+                return { ...found, ms: performance.now() - start, bytes: kernels[name].memory.buffer.byteLength };
+              };
+              window.look = (name, text, width, height) =>
+                Array.from(readers[name](rgbaOf(text, width * height), width, height).probability);
             }""",
-            [(ROOM / name).read_text(encoding="utf-8") for name in ("limits.json", "locator.json")],
+            [
+                *((ROOM / name).read_text(encoding="utf-8") for name in ("limits.json", "locator.json")),
+                BINARIES,
+            ],
         )
         yield page
 
 
-def run_in_browser(page: Any, image_rgb: np.ndarray) -> dict[str, Any]:
+def run_in_browser(page: Any, image_rgb: np.ndarray, binary: str = BINARIES[0], what: str = "check") -> Any:
     height, width = image_rgb.shape[:2]
-    found: dict[str, Any] = page.evaluate(
-        "([text, width, height]) => window.check(text, width, height)",
-        [base64.b64encode(np.ascontiguousarray(image_rgb).tobytes()).decode(), width, height],
-    )
-    return found
+    text = base64.b64encode(np.ascontiguousarray(image_rgb).tobytes()).decode()
+    return page.evaluate("([what, ...how]) => window[what](...how)", [what, binary, text, width, height])
 
 
 def frames() -> Iterator[np.ndarray]:
@@ -83,7 +99,8 @@ def test_a_frame_of_the_working_size_is_taken_as_it_is():
     assert np.array_equal(Frame.of(rgb).rgb, rgb)
 
 
-def test_the_vectors_hold_in_both(checker):
+@pytest.mark.parametrize("binary", BINARIES)
+def test_the_vectors_hold_in_both(checker, binary):
     """Fixed frames with what was found on them: a change of either side shows here, with its measure."""
     vectors = json.loads(check_vectors.FILE.read_text(encoding="utf-8"))
     told = {code for vector in vectors for code, _ in vector["findings"]}
@@ -101,10 +118,39 @@ def test_the_vectors_hold_in_both(checker):
         kind = Defect(*vector["defect"]) if vector["defect"] else None
         rgb = draw_frame(vector["index"], kind)
         expected = [tuple(pair) for pair in vector["findings"]]
-        in_browser = run_in_browser(checker, rgb)
+        in_browser = run_in_browser(checker, rgb, binary)
         assert findings_of(rgb) == expected, vector
         assert [(found["code"], found["severity"]) for found in in_browser["findings"]] == expected, vector
         assert measures_of(read_scene(rgb)) == pytest.approx(vector["measures"], **TOLERANCE)
+
+
+def frames_of_all_sizes() -> Iterator[np.ndarray]:
+    for index, (height, width) in enumerate(SIZES_HW):
+        drawn = draw_phantom(23, index, None).rgb
+        side = max(height, width)
+        seen = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA)
+        y, x = (side - height) // 2, (side - width) // 2
+        yield np.ascontiguousarray(seen[y : y + height, x : x + width])
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+def test_the_network_and_the_detail_are_those_of_python(checker, binary):
+    for rgb in frames_of_all_sizes():
+        frame = Frame.of(rgb)
+        expected = lesion_probability(frame.cells)
+        probability = run_in_browser(checker, rgb, binary, "look")
+        assert np.abs(np.reshape(probability, expected.shape) - expected).max() < 1e-5
+        detail = run_in_browser(checker, rgb, binary)["measures"]["detail"]
+        assert detail == pytest.approx(measure_detail(frame.luma), rel=1e-5)
+
+
+def test_memory_stays_as_large_as_the_largest_frame_needs(checker):
+    """Whichever sizes come after each other; and what a larger frame left in it changes nothing."""
+    frames = list(frames_of_all_sizes())
+    first = [run_in_browser(checker, rgb) for rgb in frames]
+    again = [run_in_browser(checker, rgb) for _ in range(3) for rgb in frames[::-1]][-len(frames) :][::-1]
+    assert {found["bytes"] for found in again} == {max(found["bytes"] for found in first)}
+    assert [found["measures"] for found in again] == [found["measures"] for found in first]
 
 
 def test_a_thousand_frames_are_judged_alike(checker):

@@ -1,0 +1,368 @@
+/* What the live check computes for every pixel: the locator's layers, the sums of cells, the measure of focus.
+ *
+ *     make kernel          (compiles kernel.simd.wasm and kernel.wasm, which are committed)
+ *
+ * No libc and no memory of its own but the planes below; locator.js and checks.js say what is run, and where in
+ * memory. Written in vectors of four floats: with SIMD each is one register, without it the compiler takes them
+ * apart, so one source serves browsers old and new.
+ */
+
+typedef unsigned char u8;
+typedef unsigned short u16;
+typedef unsigned int u32;
+typedef float f32x4 __attribute__((vector_size(16)));
+typedef int i32x4 __attribute__((vector_size(16)));
+typedef u32 u32x4 __attribute__((vector_size(16)));
+typedef u8 u8x8 __attribute__((vector_size(8)));
+typedef u16 u16x4 __attribute__((vector_size(8)));
+typedef u16 u16x8 __attribute__((vector_size(16)));
+typedef u8 u8x16 __attribute__((vector_size(16)));
+
+#define EXPORT(name) __attribute__((export_name(#name))) name
+#define INLINE static inline __attribute__((always_inline))
+#define UNROLLED _Pragma("unroll")
+
+/* A memory's place need not be a multiple of 16. */
+typedef f32x4 f32x4_anywhere __attribute__((aligned(4)));
+typedef u32x4 u32x4_anywhere __attribute__((aligned(1)));
+typedef u8x8 u8x8_anywhere __attribute__((aligned(1)));
+#define LOAD(at) (*(const f32x4_anywhere *)(at))
+#define STORE(at, value) (*(f32x4_anywhere *)(at) = (value))
+
+INLINE f32x4 splat(float value) { return (f32x4){value, value, value, value}; }
+INLINE f32x4 rectified(f32x4 value) { return (f32x4)((i32x4)value & (value > 0)); }
+INLINE double total(f32x4 value) { return (double)value[0] + value[1] + value[2] + value[3]; }
+INLINE int clamped(int value, int end) { return value < 0 ? 0 : value < end ? value : end - 1; }
+
+/* ---- The locator's layers ------------------------------------------------------------------------------------ */
+
+/* (rows + 2, columns + 2, channels), channels last: `values` lie inside a margin of zeros, one pixel wide, that no
+ * layer writes to. Channels are a multiple of four, zeros where there are fewer, but in the network's input. */
+typedef struct {
+  float *values; /* The margin's first. */
+  int channels, rows, columns;
+} Map;
+
+INLINE int pitch(const Map *map) { return (map->columns + 2) * map->channels; }
+INLINE float *place(const Map *map, int row, int column) {
+  return map->values + row * pitch(map) + column * map->channels;
+}
+
+/* Each output is a weighted sum of what a pixel sees: `lines` runs of `length` numbers, `pitch` apart. */
+typedef struct {
+  const float *weights, *bias; /* As `pack` leaves them. */
+  int lines, length, pitch, step; /* `step`: from a pixel to the next. */
+  int outputs, rectify;
+} Mix;
+
+/* A tile of pixels by outputs is held in registers: as many as there are, with SIMD 16 on a PC and 32 on a phone. */
+#ifdef __wasm_simd128__
+enum { TILE = 4, WIDEST = 3 };
+#else
+enum { TILE = 1, WIDEST = 3 };
+#endif
+
+/* How many vectors of outputs are computed together, of those that are left: no tile of one if it can be avoided,
+ * which would wait for its own sums. */
+INLINE int together(int left) { return left == 4 ? 2 : left < WIDEST ? left : WIDEST; }
+
+/* (outputs, inputs) to the order in which `mix` reads it. Outputs are a multiple of four. */
+void EXPORT(pack)(const float *matrix, int outputs, int inputs, float *packed) {
+  for (int first = 0, vectors; first < outputs; first += 4 * vectors) {
+    vectors = together((outputs - first) / 4);
+    for (int input = 0; input < inputs; input++)
+      for (int own = first; own < first + 4 * vectors; own++) *packed++ = matrix[own * inputs + input];
+  }
+}
+
+INLINE void mix_tile(const Mix *mix, const float *in, const float *weights, const float *bias, float *out,
+                     const int pixels, const int vectors) {
+  f32x4 sums[TILE][WIDEST];
+  UNROLLED for (int pixel = 0; pixel < pixels; pixel++)
+    UNROLLED for (int v = 0; v < vectors; v++) sums[pixel][v] = LOAD(bias + 4 * v);
+  for (int line = 0; line < mix->lines; line++, in += mix->pitch)
+    for (int at = 0; at < mix->length; at++, weights += 4 * vectors)
+      UNROLLED for (int pixel = 0; pixel < pixels; pixel++) {
+        const f32x4 value = splat(in[pixel * mix->step + at]);
+        UNROLLED for (int v = 0; v < vectors; v++) sums[pixel][v] += value * LOAD(weights + 4 * v);
+      }
+  UNROLLED for (int pixel = 0; pixel < pixels; pixel++)
+    UNROLLED for (int v = 0; v < vectors; v++) {
+      const f32x4 sum = sums[pixel][v];
+      STORE(out + pixel * mix->outputs + 4 * v, mix->rectify ? rectified(sum) : sum);
+    }
+}
+
+INLINE void mix_tiles(const Mix *mix, const float *in, const float *weights, const float *bias, float *out,
+                      int columns, const int vectors) {
+  if (columns < TILE) {
+    for (int at = 0; at < columns; at++)
+      mix_tile(mix, in + at * mix->step, weights, bias, out + at * mix->outputs, 1, vectors);
+    return;
+  }
+  for (int begin = 0; begin < columns; begin += TILE) {
+    const int at = begin + TILE <= columns ? begin : columns - TILE; /* The last may do some pixels again. */
+    mix_tile(mix, in + at * mix->step, weights, bias, out + at * mix->outputs, TILE, vectors);
+  }
+}
+
+static void mix_row(const Mix *mix, const float *in, float *out, int columns) {
+  const float *weights = mix->weights;
+  for (int first = 0, vectors; first < mix->outputs; first += 4 * vectors) {
+    vectors = together((mix->outputs - first) / 4);
+    const float *bias = mix->bias + first;
+    if (vectors == 3) mix_tiles(mix, in, weights, bias, out + first, columns, 3);
+    else if (vectors == 2) mix_tiles(mix, in, weights, bias, out + first, columns, 2);
+    else mix_tiles(mix, in, weights, bias, out + first, columns, 1);
+    weights += 4 * vectors * mix->lines * mix->length;
+  }
+}
+
+/* 3x3 over all channels, ReLU. */
+void EXPORT(convolve)(const Map *in, const float *weights, const float *bias, Map *out, int stride) {
+  const Mix mix = {weights, bias, 3, 3 * in->channels, pitch(in), stride * in->channels, out->channels, 1};
+  for (int row = 0; row < out->rows; row++)
+    mix_row(&mix, place(in, stride * row, 0), place(out, row + 1, 1), out->columns);
+}
+
+/* 1x1. */
+void EXPORT(pointwise)(const Map *in, const float *weights, const float *bias, Map *out) {
+  const Mix mix = {weights, bias, 1, in->channels, 0, in->channels, out->channels, 0};
+  for (int row = 1; row <= out->rows; row++) mix_row(&mix, place(in, row, 1), place(out, row, 1), out->columns);
+}
+
+/* One row of 3x3 within each channel; kernel: (9, channels). */
+static void spread_row(const float *in, int pitch, int channels, int stride, const float *kernel, float *out,
+                       int columns) {
+  for (int channel = 0; channel < channels; channel += 4) {
+    f32x4 k[9];
+    UNROLLED for (int tap = 0; tap < 9; tap++) k[tap] = LOAD(kernel + tap * channels + channel);
+    const float *one = in + channel, *two = one + pitch, *three = two + pitch;
+    float *to = out + channel;
+    for (int column = 0; column < columns; column++) {
+      const f32x4 a = k[0] * LOAD(one) + k[1] * LOAD(one + channels) + k[2] * LOAD(one + 2 * channels);
+      const f32x4 b = k[3] * LOAD(two) + k[4] * LOAD(two + channels) + k[5] * LOAD(two + 2 * channels);
+      const f32x4 c = k[6] * LOAD(three) + k[7] * LOAD(three + channels) + k[8] * LOAD(three + 2 * channels);
+      STORE(to, a + b + c);
+      one += stride * channels;
+      two += stride * channels;
+      three += stride * channels;
+      to += channels;
+    }
+  }
+}
+
+/* 3x3 within each channel, 1x1 across them, ReLU: a row at a time through `line`, which stays in the cache. */
+void EXPORT(block)(const Map *in, const float *kernel, const float *weights, const float *bias, float *line,
+                   Map *out, int stride) {
+  const Mix mix = {weights, bias, 1, in->channels, 0, in->channels, out->channels, 1};
+  for (int row = 0; row < out->rows; row++) {
+    spread_row(place(in, stride * row, 0), pitch(in), in->channels, stride, kernel, line, out->columns);
+    mix_row(&mix, line, place(out, row + 1, 1), out->columns);
+  }
+}
+
+/* Adds a coarser map of as many channels, enlarged by repetition. */
+void EXPORT(add_enlarged)(Map *map, const Map *coarse) {
+  const int channels = map->channels;
+  for (int row = 0; row < map->rows; row++) {
+    float *to = place(map, row + 1, 1);
+    const float *from = place(coarse, row * coarse->rows / map->rows + 1, 1);
+    for (int column = 0, share = 0; column < map->columns; column++) {
+      for (int at = 0; at < channels; at += 4) STORE(to + at, LOAD(to + at) + LOAD(from + at));
+      to += channels;
+      share += coarse->columns;
+      if (share >= map->columns) {
+        share -= map->columns;
+        from += channels;
+      }
+    }
+  }
+}
+
+/* Each channel's mean, as a map of one pixel. */
+void EXPORT(average)(const Map *map, Map *means) {
+  float *to = place(means, 1, 1);
+  for (int channel = 0; channel < map->channels; channel += 4) {
+    f32x4 sum = splat(0);
+    for (int row = 1; row <= map->rows; row++) {
+      const float *from = place(map, row, 1) + channel;
+      for (int column = 0; column < map->columns; column++) sum += LOAD(from + column * map->channels);
+    }
+    STORE(to + channel, sum / splat(map->rows * map->columns));
+  }
+}
+
+/* Each channel times a factor of its own. */
+void EXPORT(scale)(Map *map, const Map *factors) {
+  const float *own = place(factors, 1, 1);
+  for (int row = 1; row <= map->rows; row++) {
+    float *to = place(map, row, 1);
+    for (int column = 0; column < map->columns; column++, to += map->channels)
+      for (int at = 0; at < map->channels; at += 4) STORE(to + at, LOAD(to + at) * LOAD(own + at));
+  }
+}
+
+/* ---- The frame ----------------------------------------------------------------------------------------------- */
+
+/* RGBA, 0 to 255, to the sums over whole cells of 4x4: (rows, columns, 4). */
+void EXPORT(sum_cells)(const u8 *rgba, int width, int rows, int columns, u16 *sums) {
+  for (int row = 0; row < rows; row++)
+    for (int column = 0; column < columns; column++, sums += 4) {
+      const u8 *at = rgba + 16 * (row * width + column);
+      u16x8 two = {0};
+      UNROLLED for (int line = 0; line < 4; line++, at += 4 * width)
+        two += __builtin_convertvector(*(const u8x8_anywhere *)at, u16x8) +
+               __builtin_convertvector(*(const u8x8_anywhere *)(at + 8), u16x8);
+      *(u16x4 *)sums = __builtin_shufflevector(two, two, 0, 1, 2, 3) + __builtin_shufflevector(two, two, 4, 5, 6, 7);
+    }
+}
+
+/* How many pixels are brighter than `level` in all three colours; pixels are a multiple of four. */
+int EXPORT(count_brighter)(const u8 *rgba, int pixels, int level) {
+  const u8 l = level;
+  const u8x16 levels = {l, l, l, l, l, l, l, l, l, l, l, l, l, l, l, l};
+  i32x4 count = {0};
+  for (int at = 0; at < 4 * pixels; at += 16) {
+    const u32x4 beyond = (u32x4)(*(const u8x16 *)(rgba + at) > levels);
+    count -= (i32x4)((beyond & 0xffffff) == 0xffffff); /* A comparison that holds is -1. */
+  }
+  return count[0] + count[1] + count[2] + count[3];
+}
+
+/* ---- Detail -------------------------------------------------------------------------------------------------- */
+
+/* The frame's middle. Luma is a whole number of levels and every sum below is kept whole, below 2^24, so that
+ * floats hold them exactly; what they are to be divided by is in the last step of all. */
+enum { SIDE = 160, RADIUS = 6, WINDOW = 2 * RADIUS + 1, BORDER = 8 };
+typedef float Plane[SIDE * SIDE + 4]; /* The last vector of the last row may reach beyond it. */
+static const float CONTRAST_FLOOR = 1;
+
+static Plane luma, smooth, shading, along;
+static float bordered[BORDER + SIDE + BORDER], columns_sum[SIDE];
+
+/* A row of luma: 299 parts of red, 587 of green, 114 of blue. */
+static void read_luma(const u8 *rgba, float *to) {
+  for (int x = 0; x < SIDE; x += 4) {
+    const u32x4 four = *(const u32x4_anywhere *)(rgba + 4 * x);
+    const u32x4 weighted = 299 * (four & 255) + 587 * (four >> 8 & 255) + 114 * (four >> 16 & 255);
+    STORE(to + x, __builtin_convertvector((i32x4)((weighted + 500) / 1000), f32x4));
+  }
+}
+
+/* A row with its ends repeated; gives its first value's place. */
+static const float *with_border(const float *row) {
+  for (int x = 0; x < BORDER; x++) {
+    bordered[x] = row[0];
+    bordered[BORDER + SIDE + x] = row[SIDE - 1];
+  }
+  for (int x = 0; x < SIDE; x += 4) STORE(bordered + BORDER + x, LOAD(row + x));
+  return bordered + BORDER;
+}
+
+INLINE f32x4 binomial(f32x4 a, f32x4 b, f32x4 c, f32x4 d, f32x4 e) { return a + e + 4 * (b + d) + 6 * c; }
+
+/* 256 times the luma smoothed by [1 4 6 4 1] / 16 both ways, the border repeated. */
+static void smooth_luma(void) {
+  for (int y = 0; y < SIDE; y++) {
+    const float *row = with_border(luma + y * SIDE);
+    for (int x = 0; x < SIDE; x += 4)
+      STORE(along + y * SIDE + x,
+            binomial(LOAD(row + x - 2), LOAD(row + x - 1), LOAD(row + x), LOAD(row + x + 1), LOAD(row + x + 2)));
+  }
+  for (int y = 0; y < SIDE; y++) {
+    const float *a = along + clamped(y - 2, SIDE) * SIDE, *b = along + clamped(y - 1, SIDE) * SIDE;
+    const float *c = along + y * SIDE, *d = along + clamped(y + 1, SIDE) * SIDE;
+    const float *e = along + clamped(y + 2, SIDE) * SIDE;
+    for (int x = 0; x < SIDE; x += 4)
+      STORE(smooth + y * SIDE + x, binomial(LOAD(a + x), LOAD(b + x), LOAD(c + x), LOAD(d + x), LOAD(e + x)));
+  }
+}
+
+/* The sum over a square of 13 pixels, the border repeated; both may be one plane. */
+static void box_sum(const float *plane, float *sums) {
+  for (int y = 0; y < SIDE; y++) {
+    const float *row = with_border(plane + y * SIDE);
+    for (int x = 0; x < SIDE; x += 4) {
+      f32x4 sum = LOAD(row + x);
+      UNROLLED for (int step = 1; step <= RADIUS; step++) sum += LOAD(row + x - step) + LOAD(row + x + step);
+      STORE(along + y * SIDE + x, sum);
+    }
+  }
+  for (int x = 0; x < SIDE; x++) columns_sum[x] = 0;
+  for (int y = -RADIUS; y < SIDE + RADIUS; y++) {
+    const float *enters = along + clamped(y, SIDE) * SIDE;
+    for (int x = 0; x < SIDE; x += 4) STORE(columns_sum + x, LOAD(columns_sum + x) + LOAD(enters + x));
+    if (y < RADIUS) continue;
+    const float *leaves = along + clamped(y - 2 * RADIUS, SIDE) * SIDE;
+    float *to = sums + (y - RADIUS) * SIDE;
+    for (int x = 0; x < SIDE; x += 4) {
+      const f32x4 sum = LOAD(columns_sum + x);
+      STORE(to + x, sum);
+      STORE(columns_sum + x, sum - LOAD(leaves + x));
+    }
+  }
+}
+
+static double spread(double sum, double squares, int count) {
+  const double variance = squares / count - (sum / count) * (sum / count);
+  return __builtin_sqrt(variance > 0 ? variance : 0);
+}
+
+/* The standard deviation of the luma less its shading. */
+static double contrast(void) {
+  const f32x4 share = splat(1.0f / (WINDOW * WINDOW * WINDOW * WINDOW));
+  double sum = 0, squares = 0;
+  for (int y = 0; y < SIDE; y++) {
+    f32x4 row = splat(0), row2 = splat(0);
+    for (int x = 0; x < SIDE; x += 4) {
+      const f32x4 value = LOAD(luma + y * SIDE + x) - LOAD(shading + y * SIDE + x) * share;
+      row += value;
+      row2 += value * value;
+    }
+    sum += total(row);
+    squares += total(row2);
+  }
+  return spread(sum, squares, SIDE * SIDE);
+}
+
+/* The least, over four directions, of the smoothed luma's second difference: its standard deviation. */
+static double least_bend(void) {
+  static const int STEPS[4] = {1, SIDE, SIDE + 1, SIDE - 1};
+  static const float SPACING[4] = {1, 1, 2, 2}; /* The diagonals' neighbours lie further apart. */
+  double least = 0;
+  double sum[4] = {0}, squares[4] = {0};
+  for (int y = 1; y < SIDE - 1; y++) {
+    f32x4 row[4] = {0}, row2[4] = {0};
+    for (int x = 1; x < SIDE - 1; x += 4) {
+      const float *at = smooth + y * SIDE + x;
+      const f32x4 twice = 2 * LOAD(at);
+      const i32x4 inside = (i32x4){0, 1, 2, 3} + x < SIDE - 1;
+      UNROLLED for (int way = 0; way < 4; way++) {
+        const f32x4 bend = LOAD(at + STEPS[way]) + LOAD(at - STEPS[way]) - twice;
+        const f32x4 own = (f32x4)((i32x4)bend & inside);
+        row[way] += own;
+        row2[way] += own * own;
+      }
+    }
+    UNROLLED for (int way = 0; way < 4; way++) {
+      sum[way] += total(row[way]);
+      squares[way] += total(row2[way]);
+    }
+  }
+  for (int way = 0; way < 4; way++) {
+    const double found = spread(sum[way], squares[way], (SIDE - 2) * (SIDE - 2)) / (256 * SPACING[way]);
+    if (way == 0 || found < least) least = found;
+  }
+  return least;
+}
+
+/* Fine detail in the direction that has least, as a share of the contrast, in the middle of a frame in RGBA. */
+double EXPORT(measure_detail)(const u8 *rgba, int width, int height) {
+  const u8 *corner = rgba + 4 * ((height - SIDE) / 2 * width + (width - SIDE) / 2);
+  for (int y = 0; y < SIDE; y++) read_luma(corner + 4 * y * width, luma + y * SIDE);
+  smooth_luma();
+  box_sum(luma, shading);
+  box_sum(shading, shading);
+  return least_bend() / (contrast() + CONTRAST_FLOOR);
+}
