@@ -160,19 +160,28 @@ export const MOTION_SIZE = Object.freeze({ width: 48, height: 48 });
 
 // A small copy of a frame's luma, each of its pixels the mean of a cell: what motion is judged from.
 export function smallLuma(rgba, width, height, { width: columns, height: rows } = MOTION_SIZE) {
-  const sums = new Float64Array(columns * rows);
-  const counts = new Uint32Array(columns * rows);
-  const column = Uint16Array.from({ length: width }, (_, x) => Math.floor((x * columns) / width));
-  for (let y = 0, at = 0; y < height; y += 1) {
-    const row = Math.floor((y * rows) / height) * columns;
-    for (let x = 0; x < width; x += 1, at += 4) {
-      const cell = row + column[x];
-      sums[cell] += 0.299 * rgba[at] + 0.587 * rgba[at + 1] + 0.114 * rgba[at + 2];
-      counts[cell] += 1;
+  const [ofRow, ofColumn] = [bounds(height, rows), bounds(width, columns)];
+  const means = new Float32Array(rows * columns);
+  for (let row = 0, cell = 0; row < rows; row += 1) {
+    for (let column = 0; column < columns; column += 1, cell += 1) {
+      let [red, green, blue] = [0, 0, 0]; // Here and not in an array: half of the time went into writing sums.
+      for (let y = ofRow[row]; y < ofRow[row + 1]; y += 1) {
+        const end = 4 * (y * width + ofColumn[column + 1]);
+        for (let at = 4 * (y * width + ofColumn[column]); at < end; at += 4) {
+          red += rgba[at];
+          green += rgba[at + 1];
+          blue += rgba[at + 2];
+        }
+      }
+      const count = (ofRow[row + 1] - ofRow[row]) * (ofColumn[column + 1] - ofColumn[column]);
+      means[cell] = (0.299 * red + 0.587 * green + 0.114 * blue) / Math.max(1, count);
     }
   }
-  return Float32Array.from(sums, (sum, cell) => sum / Math.max(1, counts[cell]));
+  return means;
 }
+
+// Where each of `count` cells begins among `size` pixels, and where the last one ends.
+const bounds = (size, count) => Int32Array.from({ length: count + 1 }, (_, cell) => Math.ceil((cell * size) / count));
 
 // How much the picture changes in 0.1 s, as a share of its own contrast. What changes everywhere alike is the
 // camera's exposure, not the hand. What lies further apart than LONG_MS has nothing left to differ by, and is not

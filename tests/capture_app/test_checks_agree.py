@@ -41,11 +41,10 @@ def checker() -> Iterator[Any]:
             """async ([limits, locator, binaries]) => {
               const { makeChecker, makeSceneReader } = await import("/camera/checks.js");
               const { loadKernel } = await import("/camera/kernel.js");
-              const [checks, readers, kernels] = [{}, {}, {}];
+              const [checks, kernels] = [{}, {}];
               for (const name of binaries) {
                 kernels[name] = await loadKernel([name]);
                 checks[name] = makeChecker(JSON.parse(limits), JSON.parse(locator), kernels[name]);
-                readers[name] = makeSceneReader(JSON.parse(locator), await loadKernel([name]));
               }
               const rgbaOf = (text, size) => {
                 const rgb = Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
@@ -59,8 +58,10 @@ def checker() -> Iterator[Any]:
                 const found = checks[name](rgba, width, height);
                 return { ...found, ms: performance.now() - start, bytes: kernels[name].memory.buffer.byteLength };
               };
-              window.look = (name, text, width, height) =>
-                Array.from(readers[name](rgbaOf(text, width * height), width, height).probability);
+              window.look = async (name, text, width, height, network = JSON.parse(locator)) => {
+                const look = makeSceneReader(network, await loadKernel([name]));
+                return Array.from(look(rgbaOf(text, width * height), width, height).probability);
+              };
             }""",
             [
                 *((ROOM / name).read_text(encoding="utf-8") for name in ("limits.json", "locator.json")),
@@ -70,10 +71,13 @@ def checker() -> Iterator[Any]:
         yield page
 
 
-def run_in_browser(page: Any, image_rgb: np.ndarray, binary: str = BINARIES[0], what: str = "check") -> Any:
+def run_in_browser(
+    page: Any, image_rgb: np.ndarray, binary: str = BINARIES[0], what: str = "check", *others: Any
+) -> Any:
     height, width = image_rgb.shape[:2]
     text = base64.b64encode(np.ascontiguousarray(image_rgb).tobytes()).decode()
-    return page.evaluate("([what, ...how]) => window[what](...how)", [what, binary, text, width, height])
+    how = [what, binary, text, width, height, *others]
+    return page.evaluate("([what, ...how]) => window[what](...how)", how)
 
 
 def frames() -> Iterator[np.ndarray]:
@@ -142,6 +146,48 @@ def test_the_network_and_the_detail_are_those_of_python(checker, binary):
         assert np.abs(np.reshape(probability, expected.shape) - expected).max() < 1e-5
         detail = run_in_browser(checker, rgb, binary)["measures"]["detail"]
         assert detail == pytest.approx(measure_detail(frame.luma), rel=1e-5)
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+@pytest.mark.parametrize("widths", [(5, 6, 9, 14), (16, 24, 40, 68)])
+def test_a_network_of_other_widths_is_run_as_python_runs_it(checker, binary, widths):
+    weights = random_weights(*widths)
+    arrays = {
+        name: {"shape": array.shape, "values": array.ravel().tolist()} for name, array in weights.items()
+    }
+    for rgb in list(frames_of_all_sizes())[::3]:
+        expected = lesion_probability(Frame.of(rgb).cells, weights)
+        found = np.array(run_in_browser(checker, rgb, binary, "look", {"arrays": arrays}))
+        assert expected.std() > 0.02
+        assert np.abs(found.reshape(expected.shape) - expected).max() < 1e-5
+
+
+def random_weights(one: int, two: int, three: int, four: int) -> dict[str, np.ndarray]:
+    """A locator of these widths whose answers are neither 0 nor 1."""
+    rng = np.random.default_rng(0)
+    blocks = [
+        ("e1", one, one),
+        ("e2a", one, two),
+        ("e2b", two, two),
+        ("e3a", two, three),
+        ("e3b", three, three),
+    ]
+    blocks += [
+        ("e4a", three, four),
+        ("e4b", four, four),
+        ("f3", three, three),
+        ("f2", two, two),
+        ("f1", one, one),
+    ]
+    mixes = [("u3", four, three), ("u2", three, two), ("u1", two, one), ("gate", four, four), ("out", one, 1)]
+    shapes = {"stem": (one, 3, 3, 3)}
+    shapes |= {f"{name}_depth": (inputs, 3, 3) for name, inputs, _ in blocks}
+    shapes |= {name: (outputs, inputs) for name, inputs, outputs in blocks + mixes}
+    shapes |= {f"{name}_bias": shape[:1] for name, shape in shapes.items() if not name.endswith("_depth")}
+    return {
+        name: rng.normal(0, np.sqrt(2 / max(1, np.prod(shape[1:]))), shape).astype(np.float32) * 0.7
+        for name, shape in shapes.items()
+    }
 
 
 def test_memory_stays_as_large_as_the_largest_frame_needs(checker):

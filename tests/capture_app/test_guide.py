@@ -223,6 +223,23 @@ async ({ before, after, size, elapsed_ms }) => {
 }"""
 
 
+@pytest.mark.parametrize(("height", "width"), [(240, 320), (427, 240), (30, 40)])
+def test_the_small_luma_is_the_mean_of_each_cell(page, height, width):
+    rgb = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    rgba = np.dstack([rgb, np.full((height, width), 255, np.uint8)])
+    found = page.evaluate(
+        """async ([text, width, height]) => {
+          const { smallLuma } = await import(new URL("camera/guide.js", document.baseURI));
+          const rgba = Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));
+          return Array.from(smallLuma(rgba, width, height));
+        }""",
+        [base64.b64encode(rgba.tobytes()).decode(), width, height],
+    )
+    with np.errstate(invalid="ignore"):
+        expected = np.nan_to_num(small_luma(rgb))
+    assert np.allclose(np.reshape(found, expected.shape), expected, atol=1e-4)
+
+
 def test_motion_is_of_the_hand_not_of_the_exposure(page):
     rng = np.random.default_rng(0)
     scene = np.kron(rng.uniform(60, 190, (20, 20)), np.ones((12, 12)))
