@@ -3,7 +3,7 @@
     photo = camera_input(key="camera")
 
 `camera.js` is a plain ES module, mounted by Streamlit without an iframe; its neighbours come by `files.py`;
-nothing is built. Torch-free.
+nothing is built but the kernel, whose binaries are committed (`build_kernel.py`). Torch-free.
 """
 
 import base64

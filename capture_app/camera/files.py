@@ -3,7 +3,7 @@
     App(PAGE, routes=camera_routes())          # camera/guide.js, camera/worker.js, ...
 
 The component's own text runs from a blob and cannot import its neighbours; it asks for them here, below the page's
-address. Torch-free.
+address, and so does the worker for the kernel and the locator's weights. Torch-free.
 """
 
 from pathlib import Path

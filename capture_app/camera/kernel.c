@@ -1,10 +1,10 @@
 /* What the live check computes for every pixel: the locator's layers, the sums of cells, the measure of focus.
  *
- *     make kernel          (compiles kernel.simd.wasm and kernel.wasm, which are committed)
+ *     python -m capture_app.camera.build_kernel     (to kernel.simd.wasm and kernel.wasm, which are committed)
  *
- * No libc and no memory of its own but the planes below; locator.js and checks.js say what is run, and where in
- * memory. Written in vectors of four floats: with SIMD each is one register, without it the compiler takes them
- * apart, so one source serves browsers old and new.
+ * No libc and no memory of its own but the planes of the last part; locator.js and checks.js say what is run, and
+ * where in memory. Written in vectors of four floats: with SIMD each is one register, without it the compiler takes
+ * them apart, so that one source serves browsers old and new.
  */
 
 typedef unsigned char u8;
@@ -131,23 +131,46 @@ void EXPORT(pointwise)(const Map *in, const float *weights, const float *bias, M
   for (int row = 1; row <= out->rows; row++) mix_row(&mix, place(in, row, 1), place(out, row, 1), out->columns);
 }
 
-/* One row of 3x3 within each channel; kernel: (9, channels). */
+/* A column of three pixels, times one of the three columns of a 3x3. */
+typedef struct {
+  f32x4 above, here, below;
+} Column;
+
+INLINE Column column_at(const float *above, int pitch) {
+  return (Column){LOAD(above), LOAD(above + pitch), LOAD(above + 2 * pitch)};
+}
+INLINE f32x4 times(Column column, const f32x4 *taps) {
+  return column.above * taps[0] + column.here * taps[3] + column.below * taps[6];
+}
+
+/* One row of 3x3 within each channel; kernel: (9, channels), stride 1 or 2. Each column is read once and goes into
+ * all the outputs that see it. */
 static void spread_row(const float *in, int pitch, int channels, int stride, const float *kernel, float *out,
                        int columns) {
-  for (int channel = 0; channel < channels; channel += 4) {
-    f32x4 k[9];
-    UNROLLED for (int tap = 0; tap < 9; tap++) k[tap] = LOAD(kernel + tap * channels + channel);
-    const float *one = in + channel, *two = one + pitch, *three = two + pitch;
-    float *to = out + channel;
-    for (int column = 0; column < columns; column++) {
-      const f32x4 a = k[0] * LOAD(one) + k[1] * LOAD(one + channels) + k[2] * LOAD(one + 2 * channels);
-      const f32x4 b = k[3] * LOAD(two) + k[4] * LOAD(two + channels) + k[5] * LOAD(two + 2 * channels);
-      const f32x4 c = k[6] * LOAD(three) + k[7] * LOAD(three + channels) + k[8] * LOAD(three + 2 * channels);
-      STORE(to, a + b + c);
-      one += stride * channels;
-      two += stride * channels;
-      three += stride * channels;
-      to += channels;
+  for (int channel = 0; channel < channels; channel += 4, in += 4, out += 4) {
+    f32x4 left[9], *const middle = left + 1, *const right = left + 2;
+    UNROLLED for (int tap = 0; tap < 9; tap++) left[tap] = LOAD(kernel + tap * channels + channel);
+    const float *from = in + channels;
+    float *to = out;
+    Column column = column_at(in, pitch);
+    f32x4 sum = times(column, left);
+    if (stride == 1) {
+      column = column_at(from, pitch);
+      sum += times(column, middle);
+      f32x4 next = times(column, left);
+      for (int x = 0; x < columns; x++, to += channels) {
+        column = column_at(from += channels, pitch);
+        STORE(to, sum + times(column, right));
+        sum = next + times(column, middle);
+        next = times(column, left);
+      }
+    } else {
+      for (int x = 0; x < columns; x++, to += channels, from += 2 * channels) {
+        sum += times(column_at(from, pitch), middle);
+        column = column_at(from + channels, pitch);
+        STORE(to, sum + times(column, right));
+        sum = times(column, left);
+      }
     }
   }
 }

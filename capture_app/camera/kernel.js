@@ -3,9 +3,10 @@
 //   const kernel = await loadKernel();                // with SIMD where the browser has it
 //   const place = kernel.reserve(4 * count);          // bytes; an address, a multiple of 16
 //   kernel.floats(place, count).set(values);
-//   kernel.run.average(map, place);
+//   kernel.run.sum_cells(place, ...);                 // what kernel.c exports
 
 export const BINARIES = ["kernel.simd.wasm", "kernel.wasm"]; // Safari has SIMD from 16.4 on.
+const PAGE = 65536; // Bytes by which a WebAssembly memory grows.
 
 /** The first of the binaries, which lie beside this module, that runs here. */
 export async function loadKernel(binaries = BINARIES) {
@@ -18,6 +19,7 @@ export async function loadKernel(binaries = BINARIES) {
   throw new Error("this browser does not run the checks' kernel");
 }
 
+/** The same from a binary's bytes, where there is no address to fetch from. */
 export async function openKernel(bytes) {
   const { instance } = await WebAssembly.instantiate(bytes);
   return new Kernel(instance.exports);
@@ -51,5 +53,3 @@ class Kernel {
   words = (address, count) => new Uint16Array(this.memory.buffer, address, count);
   integers = (address, count) => new Int32Array(this.memory.buffer, address, count);
 }
-
-const PAGE = 65536;

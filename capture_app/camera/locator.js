@@ -5,8 +5,8 @@
 //   const lesionProbability = planNetwork(layers, 60, 80, kernel);    // once a size
 //   const probability = lesionProbability(planes);
 //
-// A map is { at, channels, rows, columns, values }: the address of its description in the kernel's memory, the same
-// numbers, and the address of its values, channels last inside a margin of zeros. No DOM: runs in a worker.
+// A map is { at, values, channels, rows, columns }: `at` the address of the same in the kernel's memory, `values` that
+// of its values, channels last inside a margin of zeros. No DOM: runs in a worker.
 
 const LANES = 4; // Floats in a vector: channels are filled up to a multiple of it, with zeros.
 const filled = (channels) => Math.ceil(channels / LANES) * LANES;
@@ -21,9 +21,9 @@ export function readLayers({ arrays }, kernel) {
   };
   const putMatrix = ({ matrix, outputs, inputs }) => {
     const address = kernel.reserve(4 * matrix.length);
-    const before = kernel.end;
+    const end = kernel.end;
     kernel.run.pack(put(matrix), outputs, inputs, address);
-    kernel.release(before);
+    kernel.release(end); // Of the matrix as it came.
     return address;
   };
   const names = Object.keys(arrays).filter((name) => `${name}_bias` in arrays);
@@ -76,7 +76,7 @@ export function planNetwork(layers, rows, columns, kernel) {
     const values = kernel.reserve(4 * (rows + 2) * (columns + 2) * channels);
     const at = kernel.reserve(16);
     kernel.integers(at, 4).set([values, channels, rows, columns]);
-    return { at, channels, rows, columns, values };
+    return { at, values, channels, rows, columns };
   };
   const strided = ({ rows, columns }, stride) => [rows, columns].map((size) => Math.floor((size - 1) / stride) + 1);
 
@@ -148,10 +148,9 @@ function lineOf({ values, channels, columns }, row, kernel) {
 function fill(map, planes, kernel) {
   for (let row = 0, from = 0; row < map.rows; row += 1) {
     const line = lineOf(map, row, kernel);
-    for (let at = 0; at < line.length; from += 1) {
-      for (const plane of planes) {
-        line[at] = plane[from];
-        at += 1;
+    for (let column = 0; column < map.columns; column += 1, from += 1) {
+      for (let channel = 0; channel < map.channels; channel += 1) {
+        line[column * map.channels + channel] = planes[channel][from];
       }
     }
   }
@@ -192,7 +191,8 @@ function planEnlargement(from, rows, columns) {
 
 /** Which two of `size` places each of twice as many lies between, and how far along. */
 function between(count, size) {
-  const at = Float64Array.from({ length: count }, (_, place) => Math.min(Math.max(place / 2 - 0.25, 0), size - 1));
-  const lower = Int32Array.from(at);
-  return { lower, upper: lower.map((place) => Math.min(place + 1, size - 1)), share: at.map((place, i) => place - lower[i]) };
+  const places = Float64Array.from({ length: count }, (_, at) => Math.min(Math.max(at / 2 - 0.25, 0), size - 1));
+  const lower = Int32Array.from(places);
+  const upper = lower.map((place) => Math.min(place + 1, size - 1));
+  return { lower, upper, share: places.map((place, at) => place - lower[at]) };
 }
