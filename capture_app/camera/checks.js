@@ -139,6 +139,7 @@ function planFrame(width, height, layers, kernel) {
     height,
     rows,
     columns,
+    centre: preferMiddle(rows, columns),
     sums: null, // (rows, columns, 4): of the colours in each cell.
     brighter: (level) => run.count_brighter(rgbaAt, width * height, level) / (width * height),
     detail: () => run.measure_detail(rgbaAt, width, height),
@@ -149,6 +150,16 @@ function planFrame(width, height, layers, kernel) {
     return { ...frame, sums: kernel.words(sumsAt, 4 * rows * columns) };
   };
   return { width, height, read, lesionProbability };
+}
+
+/** (rows * columns): how much each cell counts when the lesion is looked for. */
+function preferMiddle(rows, columns) {
+  const side = Math.min(rows, columns);
+  return Float64Array.from({ length: rows * columns }, (_, cell) => {
+    const y = (1 - rows + 2 * Math.floor(cell / columns)) / side;
+    const x = (1 - columns + 2 * (cell % columns)) / side;
+    return Math.exp(-(x * x + y * y) / (2 * CENTRE_SIGMA * CENTRE_SIGMA));
+  });
 }
 
 function opponentPlanes({ rows, columns, sums }) {
@@ -198,18 +209,13 @@ function select(values, index) {
 
 // ---- The lesion and the skin -----------------------------------------------------------------------------------
 
-function findLesion(probability, { width, height, rows, columns }) {
-  const side = Math.min(rows, columns);
+function findLesion(probability, { width, height, rows, columns, centre }) {
   const size = rows * columns;
-  const weight = new Float64Array(size);
+  const weight = Float64Array.from(centre);
   let peak = 0;
-  for (let row = 0, at = 0; row < rows; row += 1) {
-    const y = (1 - rows + 2 * row) / side;
-    for (let column = 0; column < columns; column += 1, at += 1) {
-      const x = (1 - columns + 2 * column) / side;
-      weight[at] = probability[at] * Math.exp(-(x * x + y * y) / (2 * CENTRE_SIGMA * CENTRE_SIGMA));
-      if (weight[at] > weight[peak]) peak = at;
-    }
+  for (let at = 0; at < size; at += 1) {
+    weight[at] *= probability[at];
+    if (weight[at] > weight[peak]) peak = at;
   }
   const threshold = Math.min(REGION_THRESHOLD, THRESHOLD_OF_PEAK * probability[peak]);
   const labels = new Int32Array(size);
@@ -319,30 +325,28 @@ function measureLight({ frame, skin }, usualBrightness) {
 function unevenStops(luma, skin, rows, columns) {
   const edge = 2 * SIDE_BEGINS * Math.min(rows, columns);
   const least = SIDE_SKIN_SHARE * luma.length;
-  const sides = Array.from({ length: 8 }, () => ({ values: new Float64Array(luma.length), count: 0 }));
-  const put = (direction, along, beyond, value) => {
-    if (along <= beyond && along >= -beyond) return;
-    const side = sides[2 * direction + (along > 0 ? 1 : 0)];
-    side.values[side.count] = value;
-    side.count += 1;
-  };
-  for (let row = 0, cell = 0; row < rows; row += 1) {
-    const y = 1 - rows + 2 * row;
-    for (let column = 0; column < columns; column += 1, cell += 1) {
-      if (!skin[cell]) continue;
-      const x = 1 - columns + 2 * column;
-      put(0, x, edge, luma[cell]);
-      put(1, y, edge, luma[cell]);
-      put(2, x + y, edge * Math.SQRT2, luma[cell]);
-      put(3, x - y, edge * Math.SQRT2, luma[cell]);
-    }
-  }
+  const [before, after] = [new Float64Array(luma.length), new Float64Array(luma.length)];
   let found = 0;
-  for (let side = 0; side < 8; side += 2) {
-    const [one, other] = [sides[side], sides[side + 1]];
-    if (Math.min(one.count, other.count) < least) continue;
-    const middle = ({ values, count }) => stops(rank(values.subarray(0, count), 0.5));
-    found = Math.max(found, Math.abs(middle(one) - middle(other)));
+  for (const [across, down] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
+    const beyond = edge * Math.hypot(across, down);
+    let [countBefore, countAfter] = [0, 0];
+    for (let row = 0, cell = 0; row < rows; row += 1) {
+      const y = down * (1 - rows + 2 * row);
+      for (let column = 0; column < columns; column += 1, cell += 1) {
+        const along = across * (1 - columns + 2 * column) + y;
+        if (!skin[cell] || (along <= beyond && along >= -beyond)) continue;
+        if (along > 0) {
+          after[countAfter] = luma[cell];
+          countAfter += 1;
+        } else {
+          before[countBefore] = luma[cell];
+          countBefore += 1;
+        }
+      }
+    }
+    if (Math.min(countBefore, countAfter) < least) continue;
+    const [one, other] = [before.subarray(0, countBefore), after.subarray(0, countAfter)];
+    found = Math.max(found, Math.abs(stops(rank(one, 0.5)) - stops(rank(other, 0.5))));
   }
   return found;
 }

@@ -22,10 +22,10 @@ typedef u8 u8x16 __attribute__((vector_size(16)));
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("unroll")
 
-/* A memory's place need not be a multiple of 16. */
-typedef f32x4 f32x4_anywhere __attribute__((aligned(4)));
-typedef u32x4 u32x4_anywhere __attribute__((aligned(1)));
-typedef u8x8 u8x8_anywhere __attribute__((aligned(1)));
+/* As they lie in memory: anywhere, among numbers of their own kind or bytes. */
+typedef f32x4 f32x4_anywhere __attribute__((aligned(4), may_alias));
+typedef u32x4 u32x4_anywhere __attribute__((aligned(1), may_alias));
+typedef u8x8 u8x8_anywhere __attribute__((aligned(1), may_alias));
 #define LOAD(at) (*(const f32x4_anywhere *)(at))
 #define STORE(at, value) (*(f32x4_anywhere *)(at) = (value))
 
@@ -55,7 +55,7 @@ typedef struct {
   int outputs, rectify;
 } Mix;
 
-/* A tile of pixels by outputs is held in registers: as many as there are, with SIMD 16 on a PC and 32 on a phone. */
+/* A tile of pixels by vectors of outputs is held in registers: 12 of the 16 that a PC has with SIMD, a phone 32. */
 #ifdef __wasm_simd128__
 enum { TILE = 4, WIDEST = 3 };
 #else
