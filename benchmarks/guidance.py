@@ -20,7 +20,7 @@ import tyro
 from tqdm import tqdm
 
 from benchmarks.guidance_defects import DEFECTS, Defect, defects, draw_phantom, spoil
-from benchmarks.guidance_limits import LIMITS_FILE, limits_table
+from benchmarks.guidance_limits import LIMITS_FILE, TrainingPart, limits_table, what_each_allowance_costs
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from benchmarks.guidance_plots import draw_results
 from benchmarks.guidance_scores import Look, look_at, summarise, tables
@@ -96,7 +96,7 @@ class Arguments:
     """An exported model, to see which defects change its answer; without one that is not measured."""
     set_limits: bool = False
     """Set the limits on the training part first, and write them to capture_app/limits.json."""
-    phantoms: int = 120
+    phantoms: int = 240
     """Drawn for each part."""
     every: int = 1
     """Take every n-th photo only."""
@@ -120,14 +120,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DataError(
             f"{manifest.name} has too few photos with a lesion mask; a few dozen patients are needed."
         )
+    allowances: list[dict[str, Any]] = []
     if arguments.set_limits:
         looks = measure(parts["training"], arguments.phantoms, "training", None, kinds=defects())
-        write_text(LIMITS_FILE, limits_table(looks))
+        training = TrainingPart.of(looks)
+        write_text(LIMITS_FILE, limits_table(training))
         forget_limits()
         print(f"limits written to {LIMITS_FILE.name}")
+        allowances = what_each_allowance_costs(training)
     classifier = Classifier(arguments.model) if arguments.model else None
     looks = measure(parts["test"], arguments.phantoms, "test", classifier, kinds=defects())
-    options = ["--model", "MODEL"] if arguments.model else []
+    options = ["--set-limits"] * arguments.set_limits + ["--model", "MODEL"] * bool(arguments.model)
     record: dict[str, Any] = {
         "command": shlex.join(
             ["python", "-m", "benchmarks.guidance", manifest.name, *options, "--every", str(arguments.every)]
@@ -137,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "photos": {name: len(own) for name, own in parts.items()},
         "patients": {name: len({photo.group for photo in own}) for name, own in parts.items()},
         "phantoms": arguments.phantoms,
+        "allowances": allowances,
         "defects": {kind: {"unit": unit, "amounts": amounts} for kind, (_, unit, amounts) in DEFECTS.items()},
         **summarise(looks),
         "machine": machine("numpy", "opencv-python-headless", "onnxruntime"),

@@ -38,6 +38,8 @@ FOCAL_LESIONS = ("p_macula", "tumour", "ulcer", "crust", "blister")
 BARE_SITES = ("face", "chest", "back", "abdomen", "arm", "leg")
 """Of the phantom: a scalp under hair shows no skin, whose light could be judged."""
 TONES = 6
+CLEAN_EV = (-0.4, 0.1)
+"""Exposure of a clean phantom, in stops: the lightest skin's red reaches white from 0.1 on, which is a fault."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def draw_phantom(seed: int, index: int, defect: Defect | None) -> MaskedPhoto:
     clean = Capture(
         distance=rng.uniform(0.75, 1.4),
         offset_xy=(rng.uniform(-0.07, 0.07), rng.uniform(-0.07, 0.07)),
-        ev=rng.uniform(-0.3, 0.3),
+        ev=rng.uniform(*CLEAN_EV),
         gradient_ev=abs(rng.gauss(0, 0.4)),
         light_deg=rng.uniform(0, 360),
         noise_sigma=rng.uniform(0, 0.012),

@@ -285,6 +285,13 @@ def tables(record: dict[str, Any]) -> str:
         lines.append(
             f"| false alarms, {who}{' skin' * (who != 'difference')} | {' | '.join(cells)} | {asked} |"
         )
+    if allowances := record.get("allowances"):
+        named = [source for source in sources if source in allowances[0]]
+        heads = [f"{what}, {source}" for what in ("clean passed", "spoilt told") for source in named]
+        lines += ["", f"| allowed to fail | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
+        for row in allowances:
+            shares = [row[source][what] for what in ("clean passed", "spoilt told") for source in named]
+            lines.append(f"| {row['allowed']:.1%} | {' | '.join(f'{share:.1%}' for share in shares)} |")
     return "\n".join(lines)
 
 

@@ -4,8 +4,8 @@
 
 A photo that is made smaller lies within its own skin, the lesion painted over and mirrored, as in
 `guidance_defects`; now and then its lesion is laid on another's skin as the light that it takes away there, band
-by band (Beer and Lambert: what is left multiplies). Done at the locator's grid of 60 cells, from a pyramid of
-sizes, so that nothing aliases and a photo takes a few milliseconds.
+by band (Beer and Lambert: what is left multiplies). Done at the locator's grid of 120, from a pyramid of sizes, so
+that nothing aliases and a photo takes a few milliseconds.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,11 @@ import cv2
 import numpy as np
 
 from benchmarks.guidance_parts import MaskedPhoto
-from capture_app.frame import CELL_PX, WORKING_SIDE_PX
+from capture_app.frame import CELL_PX, FINE_PX, WORKING_SIDE_PX
 from capture_app.locator import opponent_planes
 
-GRID_SIDE = WORKING_SIDE_PX // CELL_PX
-WARPED_SIDE = 2 * GRID_SIDE
-"""At which photos are turned and moved; then each cell is a mean."""
+GRID_SIDE, CELLS_SIDE = WORKING_SIDE_PX // FINE_PX, WORKING_SIDE_PX // CELL_PX
+"""What the locator sees, and answers."""
 LEVELS_PX = (256, 181, 128, 91, 64, 45, 32, 23)
 """Sides of the pyramid."""
 PAINTED_SIDE_PX, PAINTED_MARGIN_PX = 192, 7
@@ -33,6 +32,10 @@ STRETCH_SIGMA = 0.1
 OTHER_SKIN_SHARE = 0.25
 CLOTH_SHARE = 0.15
 """Of photos with something of another colour, such as cloth or a table, along an edge."""
+INK_SHARE, CIRCLE_SHARE = 0.2, 0.6
+"""Of photos with a pen's marks around the lesion, and of those the share that are a circle or a part of it."""
+INKS = ((60, 40, 110), (40, 40, 60), (30, 60, 120), (90, 40, 90), (20, 90, 70))
+"""RGB: violet, black, blue, red and green pens on skin."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +86,7 @@ def vary(
         others: photos whose skin the lesion may be laid on.
 
     Returns:
-        (3, 60, 60) float32 opponent planes; (60, 60) float32 in [0, 1].
+        (3, 120, 120) float32 opponent planes; (60, 60) float32 in [0, 1].
     """
     zoom = float(np.exp(rng.uniform(*np.log(NEAR))))
     if rng.random() < FAR_SHARE:
@@ -94,13 +97,19 @@ def vary(
         values, mask = values[:, ::-1], mask[:, ::-1]
     if rng.random() < CLOTH_SHARE:
         values = _with_cloth(values, mask, rng)
-    values = _in_other_light(values, rng)
-    planes = opponent_planes(np.clip(values, 0, 255).astype(np.float32))
-    return planes, np.ascontiguousarray(mask, np.float32)
+    if rng.random() < INK_SHARE:
+        values = _with_ink(values, mask, rng)
+    values = np.clip(_in_other_light(values, rng), 0, 255).astype(np.float32)
+    planes = opponent_planes(values, _by_cell(values))
+    return planes, _by_cell(np.ascontiguousarray(mask, np.float32))
+
+
+def _by_cell(plane: np.ndarray) -> np.ndarray:
+    return cv2.resize(plane, (CELLS_SIDE, CELLS_SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _seen(sheet: Sheet, zoom: float, rng: np.random.Generator, others: Sequence[Sheet]) -> np.ndarray:
-    """(60, 60, 4) float32: RGB and mask, 0 to 255."""
+    """(120, 120, 4) float32: RGB and mask, 0 to 255."""
     aside = rng.random() < ASIDE_SHARE
     aim = rng.uniform(-ASIDE, ASIDE, 2) if aside else rng.normal(0, AIM_SIGMA, 2)
     turn = rng.uniform(0, 2 * np.pi)
@@ -116,7 +125,7 @@ def _seen(sheet: Sheet, zoom: float, rng: np.random.Generator, others: Sequence[
         ground = _warped(other.skin, own, np.array([0.5, 0.5]), rng.normal(0, AIM_SIGMA, 2))[..., :3]
         left = (seen[..., :3].astype(np.float32) + 2) / (skin[..., :3].astype(np.float32) + 2)
         seen = np.dstack([np.clip(ground * left, 0, 255), seen[..., 3]])
-    return cv2.resize(seen.astype(np.float32), (GRID_SIDE, GRID_SIDE), interpolation=cv2.INTER_AREA)
+    return seen.astype(np.float32)
 
 
 def _warped(
@@ -129,13 +138,13 @@ def _warped(
     """(120, 120, 4) uint8. `about`, in the photo's sides, lands `aim` from the frame's centre; beyond the photo it
     is mirrored, or what it is laid over."""
     zoom = np.sqrt(abs(np.linalg.det(to_frame)))
-    level = int(np.argmin([abs(np.log(side / (WARPED_SIDE * zoom))) for side in LEVELS_PX]))
+    level = int(np.argmin([abs(np.log(side / (GRID_SIDE * zoom))) for side in LEVELS_PX]))
     side = LEVELS_PX[level]
     matrix = np.empty((2, 3))
-    matrix[:, :2] = to_frame * WARPED_SIDE / side
+    matrix[:, :2] = to_frame * GRID_SIDE / side
     shift = 0.5 + aim - to_frame @ (about - 0.5 / side)
-    matrix[:, 2] = WARPED_SIDE * shift - 0.5
-    size = (WARPED_SIDE, WARPED_SIDE)
+    matrix[:, 2] = GRID_SIDE * shift - 0.5
+    size = (GRID_SIDE, GRID_SIDE)
     if over is None:
         return cv2.warpAffine(levels[level], matrix, size, borderMode=cv2.BORDER_REFLECT)
     return cv2.warpAffine(levels[level], matrix, size, dst=over.copy(), borderMode=cv2.BORDER_TRANSPARENT)
@@ -156,9 +165,37 @@ def _with_cloth(values: np.ndarray, mask: np.ndarray, rng: np.random.Generator) 
     ticks = np.arange(GRID_SIDE) / GRID_SIDE - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     beyond = np.cos(angle) * ticks[None] + np.sin(angle) * ticks[:, None] - rng.uniform(0.25, 0.5)
-    cloth = (beyond > 0) & (cv2.dilate((mask > 0).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0)
+    cloth = (beyond > 0) & (cv2.dilate((mask > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) == 0)
     woven = np.clip(rng.uniform(10, 250, 3) + rng.normal(0, 8, values.shape), 0, 255)
     return np.where(cloth[..., None], woven, values)
+
+
+def _with_ink(values: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A pen's circle, a part of one, or a few strokes, around the lesion and not on it."""
+    rows, columns = (np.flatnonzero((mask > 0.5).any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return values
+    centre = np.array([columns[0] + columns[-1], rows[0] + rows[-1]]) / 2
+    extent = 1 + max(columns[-1] - columns[0], rows[-1] - rows[0])
+    drawn, width = np.zeros(mask.shape, np.uint8), max(1, round(GRID_SIDE * rng.uniform(0.006, 0.02)))
+    if rng.random() < CIRCLE_SHARE:
+        middle, radii = centre + rng.normal(0, 0.1, 2) * extent, extent / 2 * rng.uniform(1.3, 2.8, 2)
+        begin, turn = rng.uniform(0, 360, 2)
+        end = begin + (360 if rng.random() < 0.5 else rng.uniform(40, 300))
+        where = tuple(middle.astype(int).tolist()), tuple(radii.astype(int).tolist())
+        cv2.ellipse(drawn, *where, turn, begin, end, 255, width, cv2.LINE_AA)
+    else:
+        for _ in range(rng.integers(1, 5)):
+            aside, along = rng.uniform(0, 2 * np.pi, 2)
+            start = centre + extent * rng.uniform(0.75, 2) * np.array([np.cos(aside), np.sin(aside)])
+            end = start + GRID_SIDE * rng.uniform(0.02, 0.15) * np.array([np.cos(along), np.sin(along)])
+            cv2.line(drawn, start.astype(int).tolist(), end.astype(int).tolist(), 255, width, cv2.LINE_AA)
+    shade = drawn / 255 * rng.uniform(0.4, 1) * (mask <= 0.5)
+    if rng.random() < 0.5:
+        shade = shade * np.clip(rng.normal(0.7, 0.3, mask.shape), 0, 1)
+    ink = np.array(INKS[rng.integers(len(INKS))]) * rng.uniform(0.6, 1.4)
+    stained = values * ink / 200 if rng.random() < 0.5 else ink
+    return values + shade[..., None] * (stained - values)
 
 
 def _in_other_light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -183,5 +220,5 @@ def _in_other_light(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         shade = 1 - rng.uniform(0.1, 0.5) * np.clip(across / width + 0.5, 0, 1)
         values = values * shade[..., None]
     if rng.random() < 0.2:
-        values = cv2.GaussianBlur(values.astype(np.float32), (0, 0), rng.uniform(0.3, 0.9))
+        values = cv2.GaussianBlur(values.astype(np.float32), (0, 0), rng.uniform(0.3, 1.5))
     return values + rng.normal(0, rng.uniform(0, 2), values.shape)

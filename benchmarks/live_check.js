@@ -7,11 +7,12 @@
 import { makeChecker } from "/camera/checks.js";
 import { smallLuma } from "/camera/guide.js";
 import { loadKernel } from "/camera/kernel.js";
+import { loadWeights } from "/camera/locator.js";
 
 const WARM_UP_ROUNDS = 20; // The browser compiles what is called often a second time.
 
 self.onmessage = async ({ data: { limits, binaries, width, height, seconds } }) => {
-  const [locator, frames] = [await (await fetch("/camera/locator.json")).json(), await framesOf(width, height)];
+  const [weights, frames] = [await loadWeights(), await framesOf(width, height)];
   const ways = [];
   for (const name of binaries) {
     const way = { name, stages: {}, last: 0 };
@@ -21,7 +22,7 @@ self.onmessage = async ({ data: { limits, binaries, width, height, seconds } }) 
       (way.stages[stage][way.round] ??= []).push(now - way.last);
       way.last = now;
     };
-    const check = makeChecker(limits, locator, await loadKernel([name]), mark);
+    const check = makeChecker(limits, weights, await loadKernel([name]), mark);
     way.look = (rgba, round) => {
       Object.assign(way, { round, last: performance.now() });
       const started = way.last;

@@ -19,6 +19,8 @@ MAX_ASPECT = 2
 """Of a longer photo only the middle is looked at."""
 CELL_PX = 4
 """Side of the square cells in which colour is judged."""
+FINE_PX = 2
+"""Side of the squares that the locator looks at."""
 DISPLAY_GAMMA = 2.2
 LUMA_PER_MILLE = (299, 587, 114)
 
@@ -56,10 +58,18 @@ class Frame:
     @cached_property
     def cells(self) -> np.ndarray:
         """(rows, columns, 3) float32: the mean colour of every whole cell, 0 to 255."""
-        rows, columns = self.rgb.shape[0] // CELL_PX, self.rgb.shape[1] // CELL_PX
-        whole = self.rgb[: rows * CELL_PX, : columns * CELL_PX].astype(np.float32)
+        return self._means(CELL_PX)
+
+    @cached_property
+    def fine(self) -> np.ndarray:
+        """(2 rows, 2 columns, 3) float32: the mean colour of every quarter of a whole cell, 0 to 255."""
+        return self._means(FINE_PX)
+
+    def _means(self, side: int) -> np.ndarray:
+        rows, columns = (CELL_PX * (size // CELL_PX) for size in self.rgb.shape[:2])
+        whole = self.rgb[:rows, :columns].astype(np.float32)
         # Exact, as sums of whole levels are.
-        return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+        return cv2.resize(whole, (columns // side, rows // side), interpolation=cv2.INTER_AREA)
 
     @cached_property
     def darkest(self) -> np.ndarray:

@@ -19,6 +19,8 @@ from capture_app.locator import lesion_probability, opponent_planes
 REGION_THRESHOLD = 0.6
 THRESHOLD_OF_PEAK = 0.6
 """Where nothing is that likely, the region reaches down to this share of its peak."""
+BOX_MARGIN = 0.02
+"""Of the region's width and height, added to the box on each side: the region ends a little inside the lesion."""
 CENTRE_SIGMA = 0.6
 """Width of the preference for the middle, in half shorter sides."""
 SKIN_PROBABILITY = 0.2
@@ -61,7 +63,7 @@ def read_scene(image_rgb: np.ndarray) -> Scene:
         image_rgb: (H, W, 3) uint8, RGB, upright.
     """
     frame = Frame.of(image_rgb)
-    probability = lesion_probability(frame.cells)
+    probability = lesion_probability(frame)
     region, likelihood = lesion_region(probability)
     return Scene(
         frame, _plain_skin(frame, probability), _describe(region, likelihood, frame, image_rgb.shape[:2])
@@ -106,14 +108,21 @@ def _describe(region: np.ndarray, likelihood: float, frame: Frame, size_hw: tupl
     height, width = size_hw
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     size = CELL_PX / frame.scale
-    x0, x1 = (columns[0] * size + frame.corner_xy[0], (columns[-1] + 1) * size + frame.corner_xy[0])
-    y0, y1 = (rows[0] * size + frame.corner_xy[1], (rows[-1] + 1) * size + frame.corner_xy[1])
+    (x0, x1), (y0, y1) = (
+        _with_margin(own[0] * size + corner, (own[-1] + 1) * size + corner, end)
+        for own, corner, end in zip((columns, rows), frame.corner_xy, (width, height), strict=True)
+    )
     shorter = min(height, width)
     border = np.concatenate([region[0], region[-1], region[1:-1, 0], region[1:-1, -1]])
     return Lesion(
-        box=(round(x0), round(y0), min(round(x1), width), min(round(y1), height)),
+        box=(round(x0), round(y0), round(x1), round(y1)),
         offset_xy=(float(x0 + x1 - width) / 2 / shorter, float(y0 + y1 - height) / 2 / shorter),
         extent=float(max(x1 - x0, y1 - y0)) / shorter,
         cut_off=float(border.mean()),
         likelihood=likelihood,
     )
+
+
+def _with_margin(low: float, high: float, end: float) -> tuple[float, float]:
+    margin = BOX_MARGIN * (high - low)
+    return max(low - margin, 0.0), min(high + margin, float(end))

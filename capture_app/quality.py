@@ -18,32 +18,35 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from capture_app.frame import DISPLAY_GAMMA, Frame, rank, stops
+from capture_app.frame import Frame, rank, stops
 from capture_app.locate import Lesion, Scene, read_scene
 
 Severity = Literal["ok", "advise", "block"]
 Direction = Literal["left", "right", "up", "down", "up-left", "up-right", "down-left", "down-right"]
 
-SIDE_BEGINS = 0.2
+SIDE_BEGINS = 0.25
 """From the middle, in shorter sides: what lies beyond on the one side and on the other is compared for the
 evenness of the light. A limb that falls away on both sides is no fault of the light."""
+SIDE_SHARE = 0.7
+"""A side is as bright as this share of its skin lies below: hair and folds are no shadow."""
 SIDE_SKIN_SHARE = 0.02
 """Of the frame's cells, below which the skin on a side says nothing about the light."""
 BRIGHT_SHARE = 0.95
-"""The skin's brightness is where this share of it lies below: dark skin in good light has bright ridges too."""
-TONE_ALLOWED = 0.25
-"""How much of what a tone is usually darker by is made up for in what is too bright. On dark skin red alone is at
-white: the luma, all colours' sum, stays below that of light skin in good light."""
-GLARE_RISE = 0.6
-"""From the skin's median towards white: all three colours beyond it are the lamp's reflection."""
+"""Whether there is light enough is seen where this share of the skin lies below: dark skin has bright ridges."""
+WHITE = 250
+"""From here on a colour is taken to be at the sensor's white."""
+GLARE_SHARE, GLARE_RISE = 0.9, 0.5
+"""This share of the skin lies below a luma from which this much of the way is left to white: a pixel all of whose
+colours lie beyond is the lamp's reflection."""
 SMOOTH_KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
 """Binomial: keeps sensor noise from passing for detail."""
-DETAIL_SIDE_PX = 160
-"""Of the middle square in which detail is judged: what must be sharp is the lesion, not the table behind it."""
-SHADING_SIDE_PX = 13
-"""Of two box filters; what is broader counts as shading rather than texture."""
-CONTRAST_FLOOR = 1.0
-"""Grey levels added to the contrast, so that a blank photo does not look sharp by its noise."""
+DETAIL_SIDE_PX, BLOCK_PX = 160, 40
+"""Of the middle square in which detail is judged, since what must be sharp is the lesion and not the table behind
+it; and of its blocks, of which two by two make a part that can be sharp by itself."""
+DETAIL_MARGIN_PX = 2
+"""Left out of the middle square: what has no neighbours there does not count."""
+DETAIL_FLOOR = 0.3
+"""Grey levels added to the coarser detail, so that a blank photo does not look sharp by its noise."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +84,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Light:
-    """Measures of illumination, on the skin in view."""
+    """Measures of illumination, on the skin in view, by the brightest of each cell's colours.
+
+    That is nearly always red, of which blood and melanin take least away: inflamed or tanned skin beside pale skin
+    passes less for a shadow than by luma, and it is the first that reaches white.
+    """
 
     underexposed_stops: float
     """How far the skin's brightness lies below what is usual for its tone, which its hue tells: melanin takes more
     green than red away, exposure as much of both."""
-    bright_luma: float
-    """The skin's brightness, 0 to 255, with a quarter of what dark skin usually lacks added."""
+    washed_share: float
+    """Of the skin, in [0, 1]: where a colour is at white, and what it was is lost."""
     glare_share: float
     """Of the frame's pixels, in [0, 1]."""
     uneven_stops: float
-    """Between the medians of two opposite sides: the largest difference across, along and both ways aslant."""
+    """Between two opposite sides: the largest difference across, along and both ways aslant."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +165,7 @@ def measures_of(scene: Scene) -> dict[str, float]:
         "too_far": lesion.extent,
         "too_close": lesion.extent,
         "too_dark": light.underexposed_stops,
-        "too_bright": light.bright_luma,
+        "too_bright": light.washed_share,
         "glare": light.glare_share,
         "uneven": light.uneven_stops,
         "blurred": measure_detail(scene.frame.luma),
@@ -190,7 +197,7 @@ def check_illumination(scene: Scene) -> Finding:
     found = [
         _finding("too_dark", light.underexposed_stops),
         _finding("glare", light.glare_share),
-        _finding("too_bright", light.bright_luma),
+        _finding("too_bright", light.washed_share),
         _finding("uneven", light.uneven_stops),
     ]
     return _worst(found, "illumination", found[0])
@@ -204,56 +211,74 @@ def check_focus(frame: Frame) -> Finding:
 
 def measure_light(scene: Scene) -> Light:
     """Measure the light on the skin in view."""
-    luma, skin = scene.frame.cell_luma, scene.skin
+    brightest, skin = scene.frame.cells.max(axis=2).astype(np.float64), scene.skin
     red, green, _ = np.moveaxis(stops(scene.frame.cells[skin].astype(np.float64)), 1, 0)
     tone = _table()["usual_brightness"]
-    bright, middle = rank(luma[skin], BRIGHT_SHARE), rank(luma[skin], 0.5)
     redder = max(0.0, rank(red - green, 0.5) - tone["up_to_red_over_green"])
     usual_stops = tone["stops"] + tone["and_then_per_stop"] * redder
-    as_light = stops(bright) + TONE_ALLOWED * (tone["stops"] - usual_stops)
+    lit = rank(scene.frame.cell_luma[skin], GLARE_SHARE)
     return Light(
-        underexposed_stops=float(usual_stops - stops(bright)),
-        bright_luma=float(256 * 2 ** (as_light / DISPLAY_GAMMA) - 1),
-        glare_share=float((scene.frame.darkest > middle + GLARE_RISE * (255 - middle)).mean()),
-        uneven_stops=_uneven_stops(luma, skin),
+        underexposed_stops=float(usual_stops - stops(rank(brightest[skin], BRIGHT_SHARE))),
+        washed_share=float((brightest[skin] >= WHITE).mean()),
+        glare_share=float((scene.frame.darkest > lit + GLARE_RISE * (255 - lit)).mean()),
+        uneven_stops=_uneven_stops(brightest, skin),
     )
 
 
 def measure_detail(luma: np.ndarray) -> float:
-    """Fine detail in the direction that has least, as a share of the photo's own contrast: low with any blur.
+    """Fine detail in the direction that has least, as a share of the coarser detail: low with any blur.
 
-    The standard deviation of the second difference along rows, columns and both diagonals of the smoothed luma,
-    over that of the luma without its shading: the ratio keeps smooth skin from passing for blur.
+    Second differences along rows, columns and both diagonals, of the luma smoothed once and of the luma smoothed
+    twice at twice the distance. Blur takes more of the fine ones away than of the coarse ones, whatever there is
+    to see; motion takes both away in its own direction, so the coarse ones of all directions count too. Of nine
+    overlapping parts of the frame's middle the sharpest counts: skin falls away behind a lesion in focus.
 
     Args:
         luma: (h, w) float32, 0 to 255, each side at least 160.
     """
     y0, x0 = ((size - DETAIL_SIDE_PX) // 2 for size in luma.shape)
-    luma = luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy()
-    smooth = cv2.sepFilter2D(luma, -1, SMOOTH_KERNEL, SMOOTH_KERNEL, borderType=cv2.BORDER_REPLICATE)
-    shading = luma
-    for _ in range(2):
-        shading = cv2.blur(shading, (SHADING_SIDE_PX, SHADING_SIDE_PX), borderType=cv2.BORDER_REPLICATE)
-    contrast = float((luma - shading).std(dtype=np.float64)) + CONTRAST_FLOOR
-    height, width = smooth.shape
-    details = []
-    for dy, dx, spacing in ((0, 1, 1), (1, 0, 1), (1, 1, 2), (1, -1, 2)):
-        ahead = smooth[1 + dy : height - 1 + dy, 1 + dx : width - 1 + dx]
-        behind = smooth[1 - dy : height - 1 - dy, 1 - dx : width - 1 - dx]
-        bent = ahead + behind - 2 * smooth[1:-1, 1:-1]
-        details.append(float(bent.std(dtype=np.float64)) / spacing)
-    return min(details) / contrast
+    once = _smooth(luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy())
+    fine, coarse = _bends(once, 1), _bends(_smooth(once), 2) + DETAIL_FLOOR
+    return float((fine / np.sqrt(coarse * coarse.mean(axis=0))).min(axis=0).max())
 
 
-def _uneven_stops(luma: np.ndarray, skin: np.ndarray) -> float:
-    height, width = luma.shape
+def _smooth(plane: np.ndarray) -> np.ndarray:
+    return cv2.sepFilter2D(plane, -1, SMOOTH_KERNEL, SMOOTH_KERNEL, borderType=cv2.BORDER_REPLICATE)
+
+
+def _bends(plane: np.ndarray, distance: int) -> np.ndarray:
+    """(4, 3, 3): the second difference's root mean square in four directions, by part."""
+    ends = np.array([DETAIL_MARGIN_PX, DETAIL_SIDE_PX - DETAIL_MARGIN_PX])
+
+    def seen_from(y: int, x: int) -> np.ndarray:
+        return plane[slice(*ends + y * distance), slice(*ends + x * distance)]
+
+    found = []
+    for y, x, spacing in (
+        (0, 1, 1),
+        (1, 0, 1),
+        (1, 1, 2),
+        (1, -1, 2),
+    ):  # The diagonals' neighbours lie further.
+        bent = np.zeros_like(plane)
+        bent[slice(*ends), slice(*ends)] = (
+            seen_from(y, x) + seen_from(-y, -x) - 2 * seen_from(0, 0)
+        ) / spacing
+        n_blocks = DETAIL_SIDE_PX // BLOCK_PX
+        blocks = (bent**2).reshape(n_blocks, BLOCK_PX, n_blocks, BLOCK_PX).mean((1, 3))
+        found.append((blocks[1:, 1:] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[:-1, :-1]) / 4)
+    return np.sqrt(found)
+
+
+def _uneven_stops(brightest: np.ndarray, skin: np.ndarray) -> float:
+    height, width = brightest.shape
     y, x = np.mgrid[1 - height : height : 2, 1 - width : width : 2]
     found = 0.0
     for along, unit in ((x, 1.0), (y, 1.0), (x + y, np.sqrt(2)), (x - y, np.sqrt(2))):
         edge = 2 * SIDE_BEGINS * min(height, width) * unit
         sides = skin & (along > edge), skin & (along < -edge)
         if min(side.mean() for side in sides) >= SIDE_SKIN_SHARE:
-            one, other = (float(stops(rank(luma[side], 0.5))) for side in sides)
+            one, other = (float(stops(rank(brightest[side], SIDE_SHARE))) for side in sides)
             found = max(found, abs(one - other))
     return found
 

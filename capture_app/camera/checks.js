@@ -2,7 +2,7 @@
 // weights as capture_app/frame.py, locate.py and quality.py; tests/capture_app/test_checks_agree.py holds the two to
 // each other. No DOM: runs in a worker.
 //
-//   const check = makeChecker(limits, locator, await loadKernel());    // the parsed limits.json and locator.json
+//   const check = makeChecker(limits, await loadWeights(), await loadKernel());    // the parsed limits.json
 //   const { findings, lesion } = check(imageData.data, 320, 240);
 
 import { planNetwork, readLayers } from "./locator.js";
@@ -14,27 +14,32 @@ const LOG_OFFSET = 8;
 const CHANNEL_GAIN = [2, 6, 6];
 const REGION_THRESHOLD = 0.6;
 const THRESHOLD_OF_PEAK = 0.6;
+const BOX_MARGIN = 0.02;
 const CENTRE_SIGMA = 0.6;
 const SKIN_PROBABILITY = 0.2;
 const SKIN_HUE = 1.8;
 const MIN_SKIN_SHARE = 0.05;
-const SIDE_BEGINS = 0.2;
+const SIDE_BEGINS = 0.25;
+const SIDE_SHARE = 0.7;
 const SIDE_SKIN_SHARE = 0.02;
 const BRIGHT_SHARE = 0.95;
-const TONE_ALLOWED = 0.25;
-const GLARE_RISE = 0.6;
+const WHITE = 250;
+const GLARE_SHARE = 0.9;
+const GLARE_RISE = 0.5;
 const STEADY = 0.02; // Offsets below it have no direction.
 
-const ofEverySum = (of) => Float64Array.from({ length: 255 * CELL * CELL + 1 }, (_, sum) => of(sum / (CELL * CELL)));
+const ofEverySum = (pixels, of) => Float64Array.from({ length: 255 * pixels + 1 }, (_, sum) => of(sum / pixels));
 const stops = (value) => DISPLAY_GAMMA * Math.log2((value + 1) / 256);
-const [LOG, STOPS] = [ofEverySum((value) => Math.log(value + LOG_OFFSET)), ofEverySum(stops)];
+const logarithm = (value) => Math.log(value + LOG_OFFSET);
+const STOPS = ofEverySum(CELL * CELL, stops);
+const [LOG, FINE_LOG] = [CELL, CELL / 2].map((side) => ofEverySum(side * side, logarithm));
 
 /** A function (rgba, width, height) => { findings, faults, lesion, measures } over frames whose shorter side is 240.
  *
  * `findings` are the server's three; `faults` all that were looked for, those that are well too. `mark` is told what
  * has just been done, for timing. */
-export function makeChecker(limits, locator, kernel, mark = () => {}) {
-  const readScene = makeSceneReader(locator, kernel, mark);
+export function makeChecker(limits, weights, kernel, mark = () => {}) {
+  const readScene = makeSceneReader(weights, kernel, mark);
   return (rgba, width, height) => {
     const scene = readScene(rgba, width, height);
     const light = measureLight(scene, limits.usual_brightness);
@@ -49,8 +54,8 @@ export function makeChecker(limits, locator, kernel, mark = () => {}) {
 /** A function (rgba, width, height) => { frame, probability, lesion, skin }: a frame, taken apart.
  *
  * rgba: width * height * 4, 0 to 255. What it gives holds until the next frame. */
-export function makeSceneReader(locator, kernel, mark = () => {}) {
-  const layers = readLayers(locator, kernel);
+export function makeSceneReader(weights, kernel, mark = () => {}) {
+  const layers = readLayers(weights, kernel);
   const end = kernel.end;
   let plan = null;
   return (rgba, width, height) => {
@@ -60,9 +65,10 @@ export function makeSceneReader(locator, kernel, mark = () => {}) {
     }
     const frame = plan.read(rgba);
     mark("frame");
-    const planes = opponentPlanes(frame);
+    const { planes, medians } = opponentPlanes(frame);
+    const colours = opponentColours(frame, medians);
     mark("planes");
-    const probability = plan.lesionProbability(planes);
+    const probability = plan.lesionProbability(colours);
     mark("network");
     const lesion = findLesion(probability, frame);
     const skin = plainSkin(probability, planes);
@@ -93,7 +99,7 @@ export function judge(measures, limits) {
   const light = [
     found("illumination", "too_dark", measures.underexposed_stops),
     found("illumination", "glare", measures.glare_share),
-    found("illumination", "too_bright", measures.bright_luma),
+    found("illumination", "too_bright", measures.washed_share),
     found("illumination", "uneven", measures.uneven_stops),
   ];
   const focus = found("focus", "blurred", measures.detail);
@@ -133,7 +139,8 @@ function planFrame(width, height, layers, kernel) {
   const [rows, columns] = [Math.floor(height / CELL), Math.floor(width / CELL)];
   const rgbaAt = kernel.reserve(4 * width * height);
   const sumsAt = kernel.reserve(2 * 4 * rows * columns);
-  const lesionProbability = planNetwork(layers, rows, columns, kernel);
+  const quartersAt = kernel.reserve(2 * 4 * 4 * rows * columns);
+  const lesionProbability = planNetwork(layers, 2 * rows, 2 * columns, kernel);
   const frame = {
     width,
     height,
@@ -141,13 +148,15 @@ function planFrame(width, height, layers, kernel) {
     columns,
     centre: preferMiddle(rows, columns),
     sums: null, // (rows, columns, 4): of the colours in each cell.
+    quarters: null, // (2 * rows, 2 * columns, 4): in each cell's quarters.
     brighter: (level) => run.count_brighter(rgbaAt, width * height, level) / (width * height),
     detail: () => run.measure_detail(rgbaAt, width, height),
   };
   const read = (rgba) => {
     kernel.bytes(rgbaAt, rgba.length).set(rgba);
-    run.sum_cells(rgbaAt, width, rows, columns, sumsAt);
-    return { ...frame, sums: kernel.words(sumsAt, 4 * rows * columns) };
+    run.sum_cells(rgbaAt, width, rows, columns, quartersAt, sumsAt);
+    const [sums, quarters] = [kernel.words(sumsAt, 4 * rows * columns), kernel.words(quartersAt, 16 * rows * columns)];
+    return { ...frame, sums, quarters };
   };
   return { width, height, read, lesionProbability };
 }
@@ -162,6 +171,7 @@ function preferMiddle(rows, columns) {
   });
 }
 
+/** Each cell's opponent colours, as three planes, and the planes' medians, which are taken away. */
 function opponentPlanes({ rows, columns, sums }) {
   const size = rows * columns;
   const planes = [0, 1, 2].map(() => new Float64Array(size));
@@ -173,12 +183,29 @@ function opponentPlanes({ rows, columns, sums }) {
     planes[1][cell] = red - green;
     planes[2][cell] = (red + green) / 2 - blue;
   }
-  return planes.map((plane, channel) => {
-    const middle = select(plane.slice(), size >> 1);
-    const found = new Float32Array(size);
-    for (let cell = 0; cell < size; cell += 1) found[cell] = (plane[cell] - middle) * CHANNEL_GAIN[channel];
-    return found;
+  const medians = planes.map((plane) => select(plane.slice(), size >> 1));
+  const found = planes.map((plane, channel) => {
+    const own = new Float32Array(size);
+    for (let cell = 0; cell < size; cell += 1) own[cell] = (plane[cell] - medians[channel]) * CHANNEL_GAIN[channel];
+    return own;
   });
+  return { planes: found, medians };
+}
+
+/** (2 * rows * 2 * columns * 3): the opponent colours of the cells' quarters, less the medians of the cells. */
+function opponentColours({ quarters }, medians) {
+  const [lightness, redGreen, yellowBlue] = medians;
+  const [one, two, three] = CHANNEL_GAIN;
+  const colours = new Float32Array((quarters.length / 4) * 3);
+  for (let from = 0, to = 0; from < quarters.length; from += 4, to += 3) {
+    const red = FINE_LOG[quarters[from]];
+    const green = FINE_LOG[quarters[from + 1]];
+    const blue = FINE_LOG[quarters[from + 2]];
+    colours[to] = ((red + green + blue) / 3 - lightness) * one;
+    colours[to + 1] = (red - green - redGreen) * two;
+    colours[to + 2] = ((red + green) / 2 - blue - yellowBlue) * three;
+  }
+  return colours;
 }
 
 /** The value below which `share` of the values lie, one of them; reorders the Float64Array. */
@@ -252,13 +279,20 @@ function findLesion(probability, { width, height, rows, columns, centre }) {
     border += row === 0 || row === rows - 1 || column === 0 || column === columns - 1 ? 1 : 0;
   }
   const shorter = Math.min(width, height);
+  const [left, right] = withMargin(x0 * CELL, x1 * CELL, width);
+  const [top, bottom] = withMargin(y0 * CELL, y1 * CELL, height);
   return {
-    box: [x0 * CELL, y0 * CELL, Math.min(x1 * CELL, width), Math.min(y1 * CELL, height)],
-    offset_xy: [((x0 + x1) * CELL - width) / 2 / shorter, ((y0 + y1) * CELL - height) / 2 / shorter],
-    extent: (Math.max(x1 - x0, y1 - y0) * CELL) / shorter,
+    box: [left, top, right, bottom].map(Math.round),
+    offset_xy: [(left + right - width) / 2 / shorter, (top + bottom - height) / 2 / shorter],
+    extent: Math.max(right - left, bottom - top) / shorter,
     cut_off: border / (2 * (rows + columns) - 4),
     likelihood,
   };
+}
+
+function withMargin(low, high, end) {
+  const margin = BOX_MARGIN * (high - low);
+  return [Math.max(low - margin, 0), Math.min(high + margin, end)];
 }
 
 /** (cells) Uint8Array: 1 where a cell is plain skin; all where there is too little of it. */
@@ -296,36 +330,36 @@ function plainSkin(probability, [, redGreen, yellowBlue]) {
 function measureLight({ frame, skin }, usualBrightness) {
   const { rows, columns, sums, brighter } = frame;
   const perCell = CELL * CELL;
-  const luma = new Float64Array(skin.length);
-  const [ofSkin, redOverGreen] = [new Float64Array(skin.length), new Float64Array(skin.length)];
-  let count = 0;
+  const brightest = new Float64Array(skin.length);
+  const [ofSkin, luma, redOverGreen] = [0, 1, 2].map(() => new Float64Array(skin.length));
+  let [count, washed] = [0, 0];
   for (let cell = 0; cell < skin.length; cell += 1) {
     const [red, green, blue] = [sums[4 * cell], sums[4 * cell + 1], sums[4 * cell + 2]];
-    luma[cell] = (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]) / (1000 * perCell);
+    brightest[cell] = Math.max(red, green, blue) / perCell;
     if (!skin[cell]) continue;
-    ofSkin[count] = luma[cell];
+    ofSkin[count] = brightest[cell];
+    washed += brightest[cell] >= WHITE ? 1 : 0;
+    luma[count] = (red * LUMA[0] + green * LUMA[1] + blue * LUMA[2]) / (1000 * perCell);
     redOverGreen[count] = STOPS[red] - STOPS[green];
     count += 1;
   }
-  const bright = rank(ofSkin.subarray(0, count), BRIGHT_SHARE);
-  const middle = rank(ofSkin.subarray(0, count), 0.5);
-  const redder = Math.max(0, rank(redOverGreen.subarray(0, count), 0.5) - usualBrightness.up_to_red_over_green);
+  const ranked = (values, share) => rank(values.subarray(0, count), share);
+  const redder = Math.max(0, ranked(redOverGreen, 0.5) - usualBrightness.up_to_red_over_green);
   const usual = usualBrightness.stops + usualBrightness.and_then_per_stop * redder;
-  const asLight = stops(bright) + TONE_ALLOWED * (usualBrightness.stops - usual);
-  const glare = middle + GLARE_RISE * (255 - middle);
+  const lit = ranked(luma, GLARE_SHARE);
   return {
-    underexposed_stops: usual - stops(bright),
-    bright_luma: 256 * 2 ** (asLight / DISPLAY_GAMMA) - 1,
-    glare_share: brighter(Math.floor(glare)),
-    uneven_stops: unevenStops(luma, skin, rows, columns),
+    underexposed_stops: usual - stops(ranked(ofSkin, BRIGHT_SHARE)),
+    washed_share: washed / count,
+    glare_share: brighter(Math.floor(lit + GLARE_RISE * (255 - lit))),
+    uneven_stops: unevenStops(brightest, skin, rows, columns),
   };
 }
 
-/** The largest difference between the medians of two opposite sides: across, along and both ways aslant. */
-function unevenStops(luma, skin, rows, columns) {
+/** The largest difference between two opposite sides: across, along and both ways aslant. */
+function unevenStops(brightest, skin, rows, columns) {
   const edge = 2 * SIDE_BEGINS * Math.min(rows, columns);
-  const least = SIDE_SKIN_SHARE * luma.length;
-  const [before, after] = [new Float64Array(luma.length), new Float64Array(luma.length)];
+  const least = SIDE_SKIN_SHARE * skin.length;
+  const [before, after] = [new Float64Array(skin.length), new Float64Array(skin.length)];
   let found = 0;
   for (const [across, down] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
     const beyond = edge * Math.hypot(across, down);
@@ -336,17 +370,17 @@ function unevenStops(luma, skin, rows, columns) {
         const along = across * (1 - columns + 2 * column) + y;
         if (!skin[cell] || (along <= beyond && along >= -beyond)) continue;
         if (along > 0) {
-          after[countAfter] = luma[cell];
+          after[countAfter] = brightest[cell];
           countAfter += 1;
         } else {
-          before[countBefore] = luma[cell];
+          before[countBefore] = brightest[cell];
           countBefore += 1;
         }
       }
     }
     if (Math.min(countBefore, countAfter) < least) continue;
     const [one, other] = [before.subarray(0, countBefore), after.subarray(0, countAfter)];
-    found = Math.max(found, Math.abs(stops(rank(one, 0.5)) - stops(rank(other, 0.5))));
+    found = Math.max(found, Math.abs(stops(rank(one, SIDE_SHARE)) - stops(rank(other, SIDE_SHARE))));
   }
   return found;
 }

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 """Asked for anew at each opening and answered by 304: an update never meets yesterday's half of itself."""
 
-TYPES = {".js": "text/javascript", ".json": "application/json", ".wasm": "application/wasm"}
+TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".safetensors": "application/octet-stream"}
 
 
 def camera_routes() -> "list[BaseRoute]":
@@ -30,7 +30,8 @@ def camera_routes() -> "list[BaseRoute]":
     from starlette.routing import Route
 
     modules = {
-        path.name: path for path in (*HERE.glob("*.js"), *HERE.glob("*.wasm"), HERE.parent / "locator.json")
+        path.name: path
+        for path in (*HERE.glob("*.js"), *HERE.glob("*.wasm"), HERE.parent / "locator.safetensors")
     }
 
     async def give_module(request: Request) -> Response:

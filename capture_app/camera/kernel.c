@@ -228,16 +228,21 @@ void EXPORT(scale)(Map *map, const Map *factors) {
 
 /* ---- The frame ----------------------------------------------------------------------------------------------- */
 
-/* RGBA, 0 to 255, to the sums over whole cells of 4x4: (rows, columns, 4). */
-void EXPORT(sum_cells)(const u8 *rgba, int width, int rows, int columns, u16 *sums) {
+/* RGBA, 0 to 255, to the sums over whole cells of 4x4, (rows, columns, 4), and over their quarters of 2x2,
+ * (2 * rows, 2 * columns, 4). */
+void EXPORT(sum_cells)(const u8 *rgba, int width, int rows, int columns, u16 *quarters, u16 *cells) {
+  u16x4 *quarter = (u16x4 *)quarters, *cell = (u16x4 *)cells;
+  for (int row = 0; row < 2 * rows; row++)
+    for (int column = 0; column < 2 * columns; column++) {
+      const u8 *at = rgba + 8 * (row * width + column);
+      const u16x8 two = __builtin_convertvector(*(const u8x8_anywhere *)at, u16x8) +
+                        __builtin_convertvector(*(const u8x8_anywhere *)(at + 4 * width), u16x8);
+      *quarter++ = __builtin_shufflevector(two, two, 0, 1, 2, 3) + __builtin_shufflevector(two, two, 4, 5, 6, 7);
+    }
   for (int row = 0; row < rows; row++)
-    for (int column = 0; column < columns; column++, sums += 4) {
-      const u8 *at = rgba + 16 * (row * width + column);
-      u16x8 two = {0};
-      UNROLLED for (int line = 0; line < 4; line++, at += 4 * width)
-        two += __builtin_convertvector(*(const u8x8_anywhere *)at, u16x8) +
-               __builtin_convertvector(*(const u8x8_anywhere *)(at + 8), u16x8);
-      *(u16x4 *)sums = __builtin_shufflevector(two, two, 0, 1, 2, 3) + __builtin_shufflevector(two, two, 4, 5, 6, 7);
+    for (int column = 0; column < columns; column++) {
+      const u16x4 *own = (const u16x4 *)quarters + 2 * (2 * columns * row + column);
+      *cell++ = own[0] + own[1] + own[2 * columns] + own[2 * columns + 1];
     }
 }
 
@@ -255,14 +260,15 @@ int EXPORT(count_brighter)(const u8 *rgba, int pixels, int level) {
 
 /* ---- Detail -------------------------------------------------------------------------------------------------- */
 
-/* The frame's middle. Luma is a whole number of levels and every sum below is kept whole, below 2^24, so that
+/* The frame's middle. Luma is a whole number of levels, and every sum below is kept whole, at most 2^24, so that
  * floats hold them exactly; what they are to be divided by is in the last step of all. */
-enum { SIDE = 160, RADIUS = 6, WINDOW = 2 * RADIUS + 1, BORDER = 8 };
+enum { SIDE = 160, BLOCK = 40, BLOCKS = SIDE / BLOCK, WAYS = 4, MARGIN = 2, BORDER = 4 };
 typedef float Plane[SIDE * SIDE + 4]; /* The last vector of the last row may reach beyond it. */
-static const float CONTRAST_FLOOR = 1;
+typedef double Squares[WAYS][BLOCKS][BLOCKS]; /* By direction and block, summed. */
+static const double DETAIL_FLOOR = 0.3;
 
-static Plane luma, smooth, shading, along;
-static float bordered[BORDER + SIDE + BORDER], columns_sum[SIDE];
+static Plane luma, once, twice, along;
+static float bordered[BORDER + SIDE + BORDER];
 
 /* A row of luma: 299 parts of red, 587 of green, 114 of blue. */
 static void read_luma(const u8 *rgba, float *to) {
@@ -285,10 +291,10 @@ static const float *with_border(const float *row) {
 
 INLINE f32x4 binomial(f32x4 a, f32x4 b, f32x4 c, f32x4 d, f32x4 e) { return a + e + 4 * (b + d) + 6 * c; }
 
-/* 256 times the luma smoothed by [1 4 6 4 1] / 16 both ways, the border repeated. */
-static void smooth_luma(void) {
+/* 256 times a plane smoothed by [1 4 6 4 1] / 16 both ways, the border repeated. */
+static void smooth(const float *plane, float *to) {
   for (int y = 0; y < SIDE; y++) {
-    const float *row = with_border(luma + y * SIDE);
+    const float *row = with_border(plane + y * SIDE);
     for (int x = 0; x < SIDE; x += 4)
       STORE(along + y * SIDE + x,
             binomial(LOAD(row + x - 2), LOAD(row + x - 1), LOAD(row + x), LOAD(row + x + 1), LOAD(row + x + 2)));
@@ -298,94 +304,68 @@ static void smooth_luma(void) {
     const float *c = along + y * SIDE, *d = along + clamped(y + 1, SIDE) * SIDE;
     const float *e = along + clamped(y + 2, SIDE) * SIDE;
     for (int x = 0; x < SIDE; x += 4)
-      STORE(smooth + y * SIDE + x, binomial(LOAD(a + x), LOAD(b + x), LOAD(c + x), LOAD(d + x), LOAD(e + x)));
+      STORE(to + y * SIDE + x, binomial(LOAD(a + x), LOAD(b + x), LOAD(c + x), LOAD(d + x), LOAD(e + x)));
   }
 }
 
-/* The sum over a square of 13 pixels, the border repeated; both may be one plane. */
-static void box_sum(const float *plane, float *sums) {
-  for (int y = 0; y < SIDE; y++) {
-    const float *row = with_border(plane + y * SIDE);
-    for (int x = 0; x < SIDE; x += 4) {
-      f32x4 sum = LOAD(row + x);
-      UNROLLED for (int step = 1; step <= RADIUS; step++) sum += LOAD(row + x - step) + LOAD(row + x + step);
-      STORE(along + y * SIDE + x, sum);
-    }
-  }
-  for (int x = 0; x < SIDE; x++) columns_sum[x] = 0;
-  for (int y = -RADIUS; y < SIDE + RADIUS; y++) {
-    const float *enters = along + clamped(y, SIDE) * SIDE;
-    for (int x = 0; x < SIDE; x += 4) STORE(columns_sum + x, LOAD(columns_sum + x) + LOAD(enters + x));
-    if (y < RADIUS) continue;
-    const float *leaves = along + clamped(y - 2 * RADIUS, SIDE) * SIDE;
-    float *to = sums + (y - RADIUS) * SIDE;
-    for (int x = 0; x < SIDE; x += 4) {
-      const f32x4 sum = LOAD(columns_sum + x);
-      STORE(to + x, sum);
-      STORE(columns_sum + x, sum - LOAD(leaves + x));
-    }
-  }
-}
-
-static double spread(double sum, double squares, int count) {
-  const double variance = squares / count - (sum / count) * (sum / count);
-  return __builtin_sqrt(variance > 0 ? variance : 0);
-}
-
-/* The standard deviation of the luma less its shading. */
-static double contrast(void) {
-  const f32x4 share = splat(1.0f / (WINDOW * WINDOW * WINDOW * WINDOW));
-  double sum = 0, squares = 0;
-  for (int y = 0; y < SIDE; y++) {
-    f32x4 row = splat(0), row2 = splat(0);
-    for (int x = 0; x < SIDE; x += 4) {
-      const f32x4 value = LOAD(luma + y * SIDE + x) - LOAD(shading + y * SIDE + x) * share;
-      row += value;
-      row2 += value * value;
-    }
-    sum += total(row);
-    squares += total(row2);
-  }
-  return spread(sum, squares, SIDE * SIDE);
-}
-
-/* The least, over four directions, of the smoothed luma's second difference: its standard deviation. */
-static double least_bend(void) {
-  static const int STEPS[4] = {1, SIDE, SIDE + 1, SIDE - 1};
-  static const float SPACING[4] = {1, 1, 2, 2}; /* The diagonals' neighbours lie further apart. */
-  double least = 0;
-  double sum[4] = {0}, squares[4] = {0};
-  for (int y = 1; y < SIDE - 1; y++) {
-    f32x4 row[4] = {0}, row2[4] = {0};
-    for (int x = 1; x < SIDE - 1; x += 4) {
-      const float *at = smooth + y * SIDE + x;
-      const f32x4 twice = 2 * LOAD(at);
-      const i32x4 inside = (i32x4){0, 1, 2, 3} + x < SIDE - 1;
-      UNROLLED for (int way = 0; way < 4; way++) {
-        const f32x4 bend = LOAD(at + STEPS[way]) + LOAD(at - STEPS[way]) - twice;
-        const f32x4 own = (f32x4)((i32x4)bend & inside);
-        row[way] += own;
-        row2[way] += own * own;
+/* The squares of a plane's second differences in one block, between neighbours `distance` apart. */
+INLINE void bend_block(const float *plane, const int distance, int block_y, int block_x, Squares sums) {
+  static const int STEPS[WAYS] = {1, SIDE, SIDE + 1, SIDE - 1};
+  double sum[WAYS] = {0};
+  for (int y = block_y * BLOCK; y < (block_y + 1) * BLOCK; y++) {
+    if (y < MARGIN || y >= SIDE - MARGIN) continue;
+    f32x4 row[WAYS] = {0};
+    for (int x = block_x * BLOCK; x < (block_x + 1) * BLOCK; x += 4) {
+      const float *at = plane + y * SIDE + x;
+      const f32x4 middle = 2 * LOAD(at);
+      const i32x4 columns = (i32x4){0, 1, 2, 3} + x;
+      const i32x4 inside = (columns >= MARGIN) & (columns < SIDE - MARGIN);
+      UNROLLED for (int way = 0; way < WAYS; way++) {
+        const int step = distance * STEPS[way];
+        const f32x4 own = (f32x4)((i32x4)(LOAD(at + step) + LOAD(at - step) - middle) & inside);
+        row[way] += own * own;
       }
     }
-    UNROLLED for (int way = 0; way < 4; way++) {
-      sum[way] += total(row[way]);
-      squares[way] += total(row2[way]);
-    }
+    UNROLLED for (int way = 0; way < WAYS; way++) sum[way] += total(row[way]);
   }
-  for (int way = 0; way < 4; way++) {
-    const double found = spread(sum[way], squares[way], (SIDE - 2) * (SIDE - 2)) / (256 * SPACING[way]);
-    if (way == 0 || found < least) least = found;
-  }
-  return least;
+  for (int way = 0; way < WAYS; way++) sums[way][block_y][block_x] = sum[way];
 }
 
-/* Fine detail in the direction that has least, as a share of the contrast, in the middle of a frame in RGBA. */
+INLINE void bend(const float *plane, const int distance, Squares sums) {
+  for (int y = 0; y < BLOCKS; y++)
+    for (int x = 0; x < BLOCKS; x++) bend_block(plane, distance, y, x, sums);
+}
+
+/* The root mean square over two by two blocks, in levels; `scale`: what a level is in the plane. */
+static double rms(Squares sums, int way, int y, int x, double scale) {
+  const double sum = sums[way][y][x] + sums[way][y][x + 1] + sums[way][y + 1][x] + sums[way][y + 1][x + 1];
+  const double spacing = way < 2 ? 1 : 2; /* The diagonals' neighbours lie further apart. */
+  return __builtin_sqrt(sum / (4 * BLOCK * BLOCK)) / (scale * spacing);
+}
+
+/* Fine detail in the direction that has least, as a share of the coarser, in the sharpest part of the middle of a
+ * frame in RGBA. */
 double EXPORT(measure_detail)(const u8 *rgba, int width, int height) {
   const u8 *corner = rgba + 4 * ((height - SIDE) / 2 * width + (width - SIDE) / 2);
   for (int y = 0; y < SIDE; y++) read_luma(corner + 4 * y * width, luma + y * SIDE);
-  smooth_luma();
-  box_sum(luma, shading);
-  box_sum(shading, shading);
-  return least_bend() / (contrast() + CONTRAST_FLOOR);
+  smooth(luma, once);
+  smooth(once, twice);
+  Squares fine, coarse;
+  bend(once, 1, fine);
+  bend(twice, 2, coarse);
+  double sharpest = 0;
+  for (int y = 0; y + 1 < BLOCKS; y++)
+    for (int x = 0; x + 1 < BLOCKS; x++) {
+      double least = -1, coarser[WAYS], mean = 0;
+      for (int way = 0; way < WAYS; way++) {
+        coarser[way] = rms(coarse, way, y, x, 65536) + DETAIL_FLOOR;
+        mean += coarser[way] / WAYS;
+      }
+      for (int way = 0; way < WAYS; way++) {
+        const double share = rms(fine, way, y, x, 256) / __builtin_sqrt(coarser[way] * mean);
+        if (least < 0 || share < least) least = share;
+      }
+      if (least > sharpest) sharpest = least;
+    }
+  return sharpest;
 }

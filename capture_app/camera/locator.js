@@ -1,9 +1,9 @@
 // How lesion-like is each cell of a frame? The network of capture_app/locator.py, with the same weights, run by the
 // kernel.
 //
-//   const layers = readLayers(locator, kernel);                       // once: the parsed locator.json
-//   const lesionProbability = planNetwork(layers, 60, 80, kernel);    // once a size
-//   const probability = lesionProbability(planes);
+//   const layers = readLayers(await loadWeights(), kernel);             // once
+//   const lesionProbability = planNetwork(layers, 120, 160, kernel);    // once a size
+//   const probability = lesionProbability(colours);                     // 60 by 80
 //
 // A map is { at, values, channels, rows, columns }: `at` the address of the same in the kernel's memory, `values` that
 // of its values, channels last inside a margin of zeros. No DOM: runs in a worker.
@@ -11,9 +11,37 @@
 const LANES = 4; // Floats in a vector: channels are filled up to a multiple of it, with zeros.
 const filled = (channels) => Math.ceil(channels / LANES) * LANES;
 
-/** locator.json's layers in the kernel's memory: { name: { outputs, weights, bias, depth } }, the last three
+/** locator.safetensors as { name: { shape, values: Float32Array } }. */
+export async function loadWeights() {
+  const answer = await fetch(new URL("./locator.safetensors", import.meta.url));
+  if (!answer.ok) throw new Error(`the locator's weights did not come (${answer.status})`);
+  return readTensors(await answer.arrayBuffer());
+}
+
+/** A safetensors file of float16. */
+function readTensors(buffer) {
+  const view = new DataView(buffer);
+  const begin = 8 + Number(view.getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, begin - 8)));
+  const arrays = Object.entries(header).filter(([name]) => name !== "__metadata__");
+  return Object.fromEntries(
+    arrays.map(([name, { dtype, shape, data_offsets: [from, to] }]) => {
+      if (dtype !== "F16") throw new Error(`${name} is ${dtype}, not F16`);
+      const at = (index) => view.getUint16(begin + from + 2 * index, true);
+      return [name, { shape, values: Float32Array.from({ length: (to - from) / 2 }, (_, index) => fromHalf(at(index))) }];
+    }),
+  );
+}
+
+/** IEEE 754 binary16, of finite numbers. */
+function fromHalf(bits) {
+  const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 31, (bits & 1023) / 1024];
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction);
+}
+
+/** The layers in the kernel's memory: { name: { outputs, weights, bias, depth } }, the last three
  * addresses; `depth` is the kernel that goes before within each channel, if one does. */
-export function readLayers({ arrays }, kernel) {
+export function readLayers(arrays, kernel) {
   const put = (values) => {
     const address = kernel.reserve(4 * values.length);
     kernel.floats(address, values.length).set(values);
@@ -65,7 +93,9 @@ function tapsOf({ shape, values }) {
   return taps;
 }
 
-/** A function (planes) => probability over planes of one size: how lesion-like each cell is, 0 to 1.
+/** A function (colours) => probability over frames of one size: how lesion-like each cell is, 0 to 1.
+ *
+ * `colours`: rows * columns * 3, the opponent colours of the cells' quarters; half as many cells each way.
  *
  * What it needs is reserved now, so that a frame takes no memory of the kernel's. */
 export function planNetwork(layers, rows, columns, kernel) {
@@ -119,7 +149,7 @@ export function planNetwork(layers, rows, columns, kernel) {
   };
 
   const input = newMap(3, rows, columns);
-  const first = block("e1", stem(input), 1);
+  const first = block("e1b", block("e1a", stem(input), 2), 1);
   const second = block("e2b", block("e2a", first, 2), 1);
   const third = block("e3b", block("e3a", second, 2), 1);
   const fourth = block("e4b", block("e4a", third, 2), 1);
@@ -128,10 +158,10 @@ export function planNetwork(layers, rows, columns, kernel) {
     up = block(`f${level}`, added(skip, pointwise(`u${level}`, up)), 1);
   }
   const logits = pointwise("out", up);
-  const enlarged = planEnlargement(logits, rows, columns);
+  const enlarged = planEnlargement(logits, rows / 2, columns / 2);
 
-  return (planes) => {
-    fill(input, planes, kernel);
+  return (colours) => {
+    fill(input, colours, kernel);
     for (const step of steps) step();
     return enlarged(firstChannel(logits, kernel).map(sigmoid));
   };
@@ -144,15 +174,10 @@ function lineOf({ values, channels, columns }, row, kernel) {
   return kernel.floats(values + 4 * channels * ((row + 1) * (columns + 2) + 1), channels * columns);
 }
 
-/** Planes, one after the other, into a map of as many channels. */
-function fill(map, planes, kernel) {
-  for (let row = 0, from = 0; row < map.rows; row += 1) {
-    const line = lineOf(map, row, kernel);
-    for (let column = 0; column < map.columns; column += 1, from += 1) {
-      for (let channel = 0; channel < map.channels; channel += 1) {
-        line[column * map.channels + channel] = planes[channel][from];
-      }
-    }
+function fill(map, values, kernel) {
+  const length = map.columns * map.channels;
+  for (let row = 0; row < map.rows; row += 1) {
+    lineOf(map, row, kernel).set(values.subarray(row * length, (row + 1) * length));
   }
 }
 

@@ -6,6 +6,7 @@
 import { makeChecker } from "./checks.js";
 import { smallLuma } from "./guide.js";
 import { loadKernel } from "./kernel.js";
+import { loadWeights } from "./locator.js";
 
 let checker; // A promise of the checks, which wait for the locator's weights and the kernel.
 
@@ -31,12 +32,6 @@ self.onmessage = async ({ data }) => {
 };
 
 async function loadChecker(table) {
-  const [locator, kernel] = await Promise.all([loadLocator(), loadKernel()]);
-  return makeChecker(table, locator, kernel);
-}
-
-async function loadLocator() {
-  const answer = await fetch(new URL("./locator.json", import.meta.url));
-  if (!answer.ok) throw new Error(`the locator's weights did not come (${answer.status})`);
-  return answer.json();
+  const [weights, kernel] = await Promise.all([loadWeights(), loadKernel()]);
+  return makeChecker(table, weights, kernel);
 }

@@ -34,6 +34,8 @@ class Crop {
     const { words } = data;
     if (this.photo.getAttribute("src") !== data.image) this.photo.src = data.image;
     Object.assign(this.photo, { width: data.width, height: data.height, alt: words.photo });
+    this.photo.style.setProperty("--wide", data.width);
+    this.photo.style.setProperty("--high", data.height);
     this.box.setAttribute("aria-label", words.square);
     this.root.querySelector(".hint").textContent = words.hint;
     this.root.querySelector(".suggested").textContent = words.suggested;

@@ -8,13 +8,21 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
 from benchmarks.guidance import main, measure
 from benchmarks.guidance_defects import DEFECTS, Defect, defects, draw_phantom, spoil
-from benchmarks.guidance_limits import ALLOWED, limits_table, tightened
-from benchmarks.guidance_locator import Locator, loss_of, to_json, train_locator, training_phantom
+from benchmarks.guidance_limits import (
+    ALLOWANCES,
+    ALLOWED,
+    TrainingPart,
+    limits_table,
+    tightened,
+    what_each_allowance_costs,
+)
+from benchmarks.guidance_locator import Locator, loss_of, train_locator, training_phantom, write_weights
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from benchmarks.guidance_scores import is_framed, roc_area, summarise, tables
 from benchmarks.guidance_vary import Sheet, vary
@@ -96,7 +104,11 @@ def test_patients_keep_their_side_and_a_third_is_kept_for_measuring():
 def test_limits_let_clean_photos_pass_and_stop_where_none_lies(photos: Path):
     own = list(masked_photos(read_manifest_csv(photos)))
     looks = measure(own, 6, "training", None, kinds=[Defect("darkness", 3.0)], progress=False)
-    table = json.loads(limits_table(looks))
+    part = TrainingPart.of(looks)
+    table = json.loads(limits_table(part))
+    costs = what_each_allowance_costs(part)
+    assert [row["allowed"] for row in costs] == list(ALLOWANCES)
+    assert all(row[source]["spoilt told"] == 1 for row in costs for source in looks)
     assert table["set_on"] == {"photos": 4, "phantoms": 6}
     for fault, row in table["limits"].items():
         if fault in ("moving", "cut_off", "too_close"):
@@ -181,27 +193,29 @@ def test_numpy_runs_the_locator_that_torch_trained():
             norm.running_mean = torch.randn_like(norm.running_mean) * 0.1
             norm.running_var = torch.rand_like(norm.running_var) + 0.5
     network.eval()
-    cells = Frame(np.random.default_rng(0).integers(0, 256, (240, 321, 3), np.uint8)).cells
+    frame = Frame(np.random.default_rng(0).integers(0, 256, (240, 321, 3), np.uint8))
+    rows, columns = frame.cells.shape[:2]
     with torch.inference_mode():
-        half = network(torch.from_numpy(opponent_planes(cells))[None]).sigmoid()
-        whole = functional.interpolate(half[:, None], scale_factor=2, mode="bilinear")[0, 0, : len(cells)]
-    found = lesion_probability(cells, network.arrays())
-    assert np.allclose(found, whole[:, : cells.shape[1]].numpy(), atol=1e-5)
+        half = network(torch.from_numpy(opponent_planes(frame.fine, frame.cells))[None]).sigmoid()
+        whole = functional.interpolate(half[:, None], scale_factor=2, mode="bilinear")[0, 0, :rows, :columns]
+    assert np.allclose(lesion_probability(frame, network.arrays()), whole.numpy(), atol=1e-5)
 
 
-def test_training_the_locator_repeats_itself_and_its_file_holds_it(photo: MaskedPhoto):
+def test_training_the_locator_repeats_itself_and_its_file_holds_it(photo: MaskedPhoto, tmp_path: Path):
     first, second = (train_locator([photo], steps=2, seed=3, phantoms=2, progress=False) for _ in range(2))
-    stored = json.loads(to_json(first, {"what": "a test"}))["arrays"]
+    write_weights(first, {"what": "a test"}, tmp_path / "locator.safetensors")
+    stored = load_file(tmp_path / "locator.safetensors")
     assert stored.keys() == second.arrays().keys()
     for name, array in second.arrays().items():
-        assert np.allclose(np.array(stored[name]["values"]).reshape(stored[name]["shape"]), array, rtol=1e-3)
+        assert stored[name].dtype == np.float16
+        assert np.allclose(stored[name], array, rtol=1e-3, atol=1e-7)
 
 
 def test_a_photo_is_varied_from_near_to_far_and_its_mask_goes_with_the_lesion(photo: MaskedPhoto):
     rng, sheet, extents = np.random.default_rng(0), Sheet.of(photo), []
     for _ in range(60):
         planes, mask = vary(sheet, rng, [sheet])
-        assert planes.shape == (3, 60, 60)
+        assert planes.shape == (3, 120, 120)
         assert mask.shape == (60, 60)
         assert 0 <= mask.min() < mask.max() <= 1
         columns = np.flatnonzero((mask > 0.5).any(axis=0))

@@ -1,6 +1,6 @@
 """Write the test vectors that hold the phone's checks and the server's to each other.
 
-    python -m tests.capture_app.check_vectors      # after limits.json, locator.json or a measure has changed
+    python -m tests.capture_app.check_vectors    # after limits.json, locator.safetensors or a measure has changed
 
 Drawn frames, clean and with every defect, with what Python finds on them; `test_checks_agree` asks both for the
 same. Look at the difference before you commit it: it is what the change does.

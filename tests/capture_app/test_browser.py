@@ -140,6 +140,11 @@ def test_dragging_a_corner_of_the_square_changes_the_closer_look_and_not_the_ans
     square.press("-")
     page.get_by_text(used).wait_for(state="detached")
     assert page.locator("ol.dc-bars").first.inner_text() == answer
+    photo = page.locator("img.photo")
+    there = photo.bounding_box()
+    photo.evaluate("image => image.removeAttribute('src')")
+    kept = photo.bounding_box()
+    assert [kept["width"], kept["height"]] == pytest.approx([there["width"], there["height"]], abs=1)
 
 
 def test_an_upload_gives_an_answer_and_another_photo_starts_again(page):

@@ -38,13 +38,15 @@ def checker() -> Iterator[Any]:
         page = chromium.new_page()
         page.goto(address)
         page.evaluate(
-            """async ([limits, locator, binaries]) => {
+            """async ([limits, binaries]) => {
               const { makeChecker, makeSceneReader } = await import("/camera/checks.js");
               const { loadKernel } = await import("/camera/kernel.js");
+              const { loadWeights } = await import("/camera/locator.js");
+              const weights = await loadWeights();
               const [checks, kernels] = [{}, {}];
               for (const name of binaries) {
                 kernels[name] = await loadKernel([name]);
-                checks[name] = makeChecker(JSON.parse(limits), JSON.parse(locator), kernels[name]);
+                checks[name] = makeChecker(JSON.parse(limits), weights, kernels[name]);
               }
               const rgbaOf = (text, size) => {
                 const rgb = Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
@@ -58,15 +60,12 @@ def checker() -> Iterator[Any]:
                 const found = checks[name](rgba, width, height);
                 return { ...found, ms: performance.now() - start, bytes: kernels[name].memory.buffer.byteLength };
               };
-              window.look = async (name, text, width, height, network = JSON.parse(locator)) => {
+              window.look = async (name, text, width, height, network = weights) => {
                 const look = makeSceneReader(network, await loadKernel([name]));
                 return Array.from(look(rgbaOf(text, width * height), width, height).probability);
               };
             }""",
-            [
-                *((ROOM / name).read_text(encoding="utf-8") for name in ("limits.json", "locator.json")),
-                BINARIES,
-            ],
+            [(ROOM / "limits.json").read_text(encoding="utf-8"), BINARIES],
         )
         yield page
 
@@ -141,7 +140,7 @@ def frames_of_all_sizes() -> Iterator[np.ndarray]:
 def test_the_network_and_the_detail_are_those_of_python(checker, binary):
     for rgb in frames_of_all_sizes():
         frame = Frame.of(rgb)
-        expected = lesion_probability(frame.cells)
+        expected = lesion_probability(frame)
         probability = run_in_browser(checker, rgb, binary, "look")
         assert np.abs(np.reshape(probability, expected.shape) - expected).max() < 1e-5
         detail = run_in_browser(checker, rgb, binary)["measures"]["detail"]
@@ -149,24 +148,25 @@ def test_the_network_and_the_detail_are_those_of_python(checker, binary):
 
 
 @pytest.mark.parametrize("binary", BINARIES)
-@pytest.mark.parametrize("widths", [(5, 6, 9, 14), (16, 24, 40, 68)])
+@pytest.mark.parametrize("widths", [(7, 5, 6, 9, 14), (8, 16, 24, 40, 68)])
 def test_a_network_of_other_widths_is_run_as_python_runs_it(checker, binary, widths):
     weights = random_weights(*widths)
     arrays = {
         name: {"shape": array.shape, "values": array.ravel().tolist()} for name, array in weights.items()
     }
     for rgb in list(frames_of_all_sizes())[::3]:
-        expected = lesion_probability(Frame.of(rgb).cells, weights)
-        found = np.array(run_in_browser(checker, rgb, binary, "look", {"arrays": arrays}))
+        expected = lesion_probability(Frame.of(rgb), weights)
+        found = np.array(run_in_browser(checker, rgb, binary, "look", arrays))
         assert expected.std() > 0.02
         assert np.abs(found.reshape(expected.shape) - expected).max() < 1e-5
 
 
-def random_weights(one: int, two: int, three: int, four: int) -> dict[str, np.ndarray]:
+def random_weights(stem: int, one: int, two: int, three: int, four: int) -> dict[str, np.ndarray]:
     """A locator of these widths whose answers are neither 0 nor 1."""
     rng = np.random.default_rng(0)
     blocks = [
-        ("e1", one, one),
+        ("e1a", stem, one),
+        ("e1b", one, one),
         ("e2a", one, two),
         ("e2b", two, two),
         ("e3a", two, three),
@@ -180,12 +180,12 @@ def random_weights(one: int, two: int, three: int, four: int) -> dict[str, np.nd
         ("f1", one, one),
     ]
     mixes = [("u3", four, three), ("u2", three, two), ("u1", two, one), ("gate", four, four), ("out", one, 1)]
-    shapes = {"stem": (one, 3, 3, 3)}
+    shapes = {"stem": (stem, 3, 3, 3)}
     shapes |= {f"{name}_depth": (inputs, 3, 3) for name, inputs, _ in blocks}
     shapes |= {name: (outputs, inputs) for name, inputs, outputs in blocks + mixes}
     shapes |= {f"{name}_bias": shape[:1] for name, shape in shapes.items() if not name.endswith("_depth")}
     return {
-        name: rng.normal(0, np.sqrt(2 / max(1, np.prod(shape[1:]))), shape).astype(np.float32) * 0.7
+        name: rng.normal(0, np.sqrt(2 / max(1, np.prod(shape[1:]))), shape).astype(np.float32) * 0.9
         for name, shape in shapes.items()
     }
 

@@ -48,8 +48,11 @@ def test_a_centred_sharp_well_lit_lesion_passes_every_check():
 def test_the_box_is_the_lesion_in_the_photos_own_pixels():
     for size in (200, 900):
         lesion = check_photo(draw_lesion(centre=(0.4, 0.55), radius=0.15, size=size)).lesion
-        assert np.allclose(np.array(lesion.box) / size, (0.25, 0.40, 0.55, 0.70), atol=0.03)
-        assert lesion.extent == pytest.approx(0.3, abs=0.03)
+        x0, y0, x1, y1 = np.array(lesion.box) / size
+        assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.4, 0.55), abs=0.02)
+        shared = (min(x1, 0.55) - max(x0, 0.25)) * (min(y1, 0.7) - max(y0, 0.4))
+        assert shared / ((x1 - x0) * (y1 - y0) + 0.3 * 0.3 - shared) > 0.7
+        assert lesion.extent == pytest.approx(max(x1 - x0, y1 - y0), abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,34 @@ def test_motion_in_any_direction_measures_lower(angle_deg):
     assert measure_detail(Frame.of(moved).luma) < 0.6 * measure_detail(Frame.of(image).luma)
 
 
+def test_detail_is_a_matter_of_sharpness_and_not_of_contrast():
+    grain = cv2.GaussianBlur(np.random.default_rng(0).normal(0, 60, (SIZE, SIZE)), (0, 0), 1)
+    strong, faint = (np.float32(128 + share * grain) for share in (1, 0.4))
+    assert measure_detail(faint) == pytest.approx(measure_detail(strong), rel=0.1)
+    assert measure_detail(cv2.GaussianBlur(strong, (0, 0), 2)) < 0.75 * measure_detail(faint)
+
+
+def test_a_sharp_lesion_before_skin_out_of_focus_is_sharp():
+    grain = np.float32(128 + np.random.default_rng(0).normal(0, 30, (240, 240)))
+    whole, blurred = (cv2.GaussianBlur(grain, (0, 0), sigma) for sigma in (1, 4))
+    partly = blurred.copy()
+    partly[80:160, 80:160] = whole[80:160, 80:160]
+    assert measure_detail(partly) == pytest.approx(measure_detail(whole), rel=0.15)
+    assert measure_detail(blurred) < 0.6 * measure_detail(partly)
+
+
+def test_inflamed_skin_beside_pale_skin_is_no_shadow():
+    image = draw_lesion(radius=0.1)
+    redder, darker = image.astype(np.float64), image.astype(np.float64)
+    redder[:, : SIZE // 4, 1:] *= 0.75
+    darker[:, : SIZE // 4] *= 0.75
+    of_redder, of_darker, of_both = (
+        measure_light(read_scene(seen.astype(np.uint8))).uneven_stops for seen in (redder, darker, image)
+    )
+    assert of_redder == pytest.approx(of_both, abs=0.1)
+    assert of_darker > of_both + 0.5
+
+
 def test_dark_skin_in_good_light_is_no_dark_photo():
     image = draw_lesion(skin=(110, 72, 55), lesion=(52, 32, 26))
     assert check_photo(image).illumination.severity == "ok"
@@ -145,8 +176,9 @@ def test_dark_skin_whose_red_is_at_white_is_brighter_than_light_skin_in_good_lig
     washed = draw_lesion(skin=(254, 178, 140), lesion=(170, 110, 90))
     by_luma = [np.median(Frame.of(image).luma) for image in (washed, light)]
     assert by_luma[0] < by_luma[1]
-    of_washed, of_light = (measure_light(read_scene(image)).bright_luma for image in (washed, light))
-    assert of_washed > of_light
+    of_washed, of_light = (measure_light(read_scene(image)).washed_share for image in (washed, light))
+    assert of_washed > 0.3
+    assert of_light == 0
 
 
 def test_a_slope_is_uneven_light_and_a_limb_that_falls_away_on_both_sides_is_not():
@@ -162,7 +194,8 @@ def test_a_slope_is_uneven_light_and_a_limb_that_falls_away_on_both_sides_is_not
     ]
     assert slopes[0] < 0.1
     assert slopes[1] < 0.3
-    assert slopes[2:] == pytest.approx([0.9, 0.9], abs=0.15)
+    # 1.5 stops across the frame: of the outer quarters, 70% of one's way from the middle and 30% of the other's.
+    assert slopes[2:] == pytest.approx([1.5 * (0.85 + 0.65) / 2] * 2, abs=0.1)
 
 
 def test_washed_out_and_unevenly_lit_photos_are_told_apart():
