@@ -23,6 +23,11 @@ from training.data.datasets.phantom_capture import Capture
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
+SHARPENED = """() => document.querySelector(".dc-photo img")?.getAttribute("width") >= 512
+  && document.querySelector("[data-testid=stApp]").dataset.testScriptState === "notRunning" """
+"""The second run is over. At its end what the last screen left below goes, and a page read to its end moves."""
+
+
 @pytest.fixture(scope="module")
 def executable() -> str:
     return required_browser()
@@ -169,6 +174,7 @@ def test_a_poor_photo_is_asked_for_again_and_the_answer_stays_reachable(page):
     upload(page, "blurred.jpg", lesion_jpeg(capture=Capture(blur_sigma=0.03)))
     page.get_by_text("A better photo would help").wait_for()
     assert page.locator(".dc-bars").count() == 0
+    page.wait_for_function(SHARPENED)
     page.get_by_role("button", name="Show the answer anyway").click()
     page.locator(".dc-bars li").first.wait_for()
 
