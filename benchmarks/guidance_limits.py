@@ -76,6 +76,11 @@ class TrainingPart:
             np.array([1 if rows[fault]["worse"] == "above" else -1 for fault in faults]),
         )
 
+    @property
+    def patients(self) -> set[str]:
+        """Those with a clean photo."""
+        return {look.group for own in self.clean.values() for look in own}
+
     def amounts(self, looks: Sequence[Look]) -> np.ndarray:
         """(looks, faults): how far each fault goes, larger is worse."""
         measured = [[look.measures[fault] for fault in self.faults] for look in looks]
@@ -90,7 +95,7 @@ class TrainingPart:
         Args:
             left_out: patients that are not asked.
         """
-        patients = sorted({look.group for own in self.clean.values() for look in own} - set(left_out))
+        patients = sorted(self.patients - set(left_out))
         parts = [{*left_out, *patients[fold::FOLDS]} for fold in range(min(FOLDS, len(patients)))]
         return np.asarray(np.median([self._limits_without(part, allowed) for part in parts], axis=0))
 
@@ -106,8 +111,7 @@ class TrainingPart:
     def held_out(self, allowed: float) -> dict[str, dict[str, float]]:
         """What becomes of patients on whom the limits were not set, by source: the share of the clean photos that
         pass, and of the spoilt ones that are told; a fifth of the patients is left out at a time."""
-        everyone = [look for own in self.clean.values() for look in own]
-        patients = sorted({look.group for look in everyone})
+        patients = sorted(self.patients)
         beyond: dict[tuple[str, str], np.ndarray] = {}
         for fold in range(min(FOLDS, len(patients))):
             left_out = set(patients[fold::FOLDS])

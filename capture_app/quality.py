@@ -45,6 +45,8 @@ DETAIL_SIDE_PX, BLOCK_PX = 160, 40
 it; and of its blocks, of which two by two make a part that can be sharp by itself."""
 DETAIL_MARGIN_PX = 2
 """Left out of the middle square: what has no neighbours there does not count."""
+WAYS = ((0, 1, 1), (1, 0, 1), (1, 1, 2), (1, -1, 2))
+"""Down, along, and what a second difference is divided by: the diagonals' neighbours lie further apart."""
 DETAIL_FLOOR = 0.3
 """Grey levels added to the coarser detail, so that a blank photo does not look sharp by its noise."""
 
@@ -254,17 +256,11 @@ def _bends(plane: np.ndarray, distance: int) -> np.ndarray:
         return plane[slice(*ends + y * distance), slice(*ends + x * distance)]
 
     found = []
-    for y, x, spacing in (
-        (0, 1, 1),
-        (1, 0, 1),
-        (1, 1, 2),
-        (1, -1, 2),
-    ):  # The diagonals' neighbours lie further.
+    n_blocks = DETAIL_SIDE_PX // BLOCK_PX
+    for y, x, spacing in WAYS:
         bent = np.zeros_like(plane)
-        bent[slice(*ends), slice(*ends)] = (
-            seen_from(y, x) + seen_from(-y, -x) - 2 * seen_from(0, 0)
-        ) / spacing
-        n_blocks = DETAIL_SIDE_PX // BLOCK_PX
+        second = seen_from(y, x) + seen_from(-y, -x) - 2 * seen_from(0, 0)
+        bent[slice(*ends), slice(*ends)] = second / spacing
         blocks = (bent**2).reshape(n_blocks, BLOCK_PX, n_blocks, BLOCK_PX).mean((1, 3))
         found.append((blocks[1:, 1:] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[:-1, :-1]) / 4)
     return np.sqrt(found)
