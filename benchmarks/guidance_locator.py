@@ -5,9 +5,10 @@
 It learns from photos with lesion masks, of the patients on the training side of `guidance_parts.on_training_side`
 only, and from phantoms of a seed of its own; `benchmarks.guidance` measures on others. All are varied anew for
 every step (`guidance_vary`), so that a lesion counts wherever it lies, however small, and whatever the light.
-Half an hour on two cores.
+An hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked again.
 """
 
+import itertools
 import json
 import math
 import random
@@ -26,7 +27,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
-from benchmarks.guidance_defects import Defect, draw_phantom
+from benchmarks.guidance_defects import TONES, Defect, draw_phantom
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from benchmarks.guidance_vary import FAR_EXTENT, Sheet, vary
 from training.cli import run, whole_file
@@ -38,14 +39,18 @@ from training.machine import machine
 CHANNELS = (24, 48, 96, 128, 160)
 """Of the five scales."""
 BATCH, MAX_LR, WEIGHT_DECAY = 24, 6e-3, 1e-3
-PHANTOMS, PHANTOM_SEED, PHANTOM_SHARE = 360, 303, 0.25
+PHANTOMS, PHANTOM_SEED, PHANTOM_SHARE = 720, 303, 0.3
 """Drawn before training, their seed, and their share of every batch."""
+DARK_SHARE = 0.5
+"""Of the phantoms, those drawn with the two darkest tones: photos of such skin are the fewest."""
 PHANTOM_KINDS = (0.45, 0.35, 0.2)
 """Shares of them: as they are, from afar, in poor light or aside."""
 BOX_SHARE = 0.5
 """Of the box in the loss."""
 TELL_S = 5
 """Between two looks at the progress bar."""
+SAVE_STEPS = 500
+"""Between two checkpoints."""
 
 
 class Block(nn.Module):
@@ -117,25 +122,41 @@ def _fold(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def train_locator(
-    photos: Sequence[MaskedPhoto], *, steps: int, seed: int, phantoms: int = PHANTOMS, progress: bool = True
+    photos: Sequence[MaskedPhoto],
+    *,
+    steps: int,
+    seed: int,
+    phantoms: int = PHANTOMS,
+    checkpoint: Path | None = None,
+    progress: bool = True,
 ) -> Locator:
     """Train on photos with masks, and on phantoms; the same photos, steps and seed give the same network.
 
+    Args:
+        checkpoint: written every `SAVE_STEPS`, and gone on from where it is there.
+
     Raises:
-        DataError: there is no photo.
+        DataError: there is no photo, or the checkpoint is another training's.
     """
     if not photos:
         raise DataError("no photo with a lesion mask is on the training side; give a larger data set.")
-    hidden = not progress
-    seen = [Sheet.of(photo) for photo in tqdm(photos, unit="photo", disable=hidden, mininterval=TELL_S)]
-    drawn = [Sheet.of(training_phantom(index)) for index in range(phantoms)]
+    quiet: dict[str, Any] = {"disable": not progress, "mininterval": TELL_S}
+    seen = [Sheet.of(photo) for photo in tqdm(photos, unit="photo", **quiet)]
+    drawn = [Sheet.of(training_phantom(index)) for index in tqdm(range(phantoms), unit="phantom", **quiet)]
     torch.manual_seed(seed)
     network = Locator().train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), MAX_LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LR, steps)
-    batches = iter(DataLoader(_Batches(seen, drawn, seed), batch_size=None, num_workers=1))
-    bar = tqdm(range(steps), unit="step", disable=hidden, mininterval=TELL_S)
-    for _ in bar:
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    asked = {"photos": len(photos), "phantoms": phantoms, "steps": steps, "seed": seed}
+    begin = _resume(parts, asked, checkpoint)
+    batches = iter(DataLoader(_Batches(seen, drawn, seed, begin), batch_size=None, num_workers=1))
+    bar = tqdm(range(begin, steps), unit="step", initial=begin, total=steps, **quiet)
+    for step in bar:
+        if checkpoint and step > begin and step % SAVE_STEPS == 0:
+            states = {name: part.state_dict() for name, part in parts.items()}
+            with whole_file(checkpoint) as temporary:
+                torch.save({"asked": asked, "step": step, **states}, temporary)
         planes, mask = next(batches)
         loss = loss_of(network(planes.to(memory_format=torch.channels_last)), mask)
         optimiser.zero_grad()
@@ -146,16 +167,33 @@ def train_locator(
     return network.eval()
 
 
-class _Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
-    """(24, 3, 120, 120) planes and (24, 60, 60) masks without end, the same for the same seed."""
+def _resume(parts: dict[str, Any], asked: dict[str, int], checkpoint: Path | None) -> int:
+    """Load the checkpoint, if there is one; returns the step to begin with."""
+    if checkpoint is None or not checkpoint.exists():
+        return 0
+    stored = torch.load(checkpoint, weights_only=True)
+    if stored["asked"] != asked:
+        raise DataError(
+            f"{checkpoint} is the checkpoint of another training ({stored['asked']}); this one asks for {asked}: "
+            "delete it, or give another --out."
+        )
+    for name, part in parts.items():
+        part.load_state_dict(stored[name])
+    step: int = stored["step"]
+    return step
 
-    def __init__(self, seen: Sequence[Sheet], drawn: Sequence[Sheet], seed: int) -> None:
-        self.seen, self.drawn, self.seed = seen, drawn, seed
+
+class _Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
+    """(24, 3, 120, 120) planes and (24, 60, 60) masks without end, each step's own for the same seed."""
+
+    def __init__(self, seen: Sequence[Sheet], drawn: Sequence[Sheet], seed: int, begin: int = 0) -> None:
+        self.seen, self.drawn, self.seed, self.begin = seen, drawn, seed, begin
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        rng, others = np.random.default_rng(self.seed), (*self.seen, *self.drawn)
+        others = (*self.seen, *self.drawn)
         share = PHANTOM_SHARE if self.drawn else 0
-        while True:
+        for step in itertools.count(self.begin):
+            rng = np.random.default_rng((self.seed, step))
             sources = [self.drawn if rng.random() < share else self.seen for _ in range(BATCH)]
             pairs = [vary(own[int(rng.integers(0, len(own)))], rng, others) for own in sources]
             planes, masks = zip(*pairs, strict=True)
@@ -171,7 +209,8 @@ def training_phantom(index: int) -> MaskedPhoto:
         *rng.choice([("brightness", 0.3), ("shadow", 0.65), ("gradient", 3.0), ("off-centring", 0.25)])
     )
     chosen = rng.choices([None, afar, poor], PHANTOM_KINDS)[0]
-    return draw_phantom(PHANTOM_SEED, index, chosen)
+    tones = range(TONES - 2, TONES) if rng.random() < DARK_SHARE else range(TONES)
+    return draw_phantom(PHANTOM_SEED, TONES * index + rng.choice(tones), chosen)
 
 
 def loss_of(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -206,8 +245,9 @@ class Arguments:
     data: Annotated[str, tyro.conf.Positional]
     """A data set with lesion masks: a folder such as pad_ufes_20, or a manifest's CSV."""
     out: Path = Path("capture_app/locator.safetensors")
-    """Where the weights are written."""
-    steps: int = 9000
+    """Where the weights are written; beside it, until they are, a checkpoint that an interrupted training goes on
+    from."""
+    steps: int = 18000
     """Of 24 photos each."""
     seed: int = 0
 
@@ -218,7 +258,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise DataError(f"--steps is {arguments.steps}; at least 1 is needed.")
     manifest = load_manifest(arguments.data)
     photos = [photo for photo in masked_photos(manifest) if on_training_side(photo.group)]
-    network = train_locator(photos, steps=arguments.steps, seed=arguments.seed)
+    checkpoint = arguments.out.with_suffix(".checkpoint.pt")
+    network = train_locator(photos, steps=arguments.steps, seed=arguments.seed, checkpoint=checkpoint)
     about = {
         "what": "Weights of capture_app.locator, trained by benchmarks.guidance_locator",
         "data": {
@@ -232,6 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": machine("torch"),
     }
     write_weights(network, about, arguments.out)
+    checkpoint.unlink(missing_ok=True)
     print(f"written to {arguments.out}: {sum(p.numel() for p in network.parameters())} parameters")
     return 0
 

@@ -25,6 +25,7 @@ export async function takeSharpest(video, track, checker, maxBytes = MAX_JPEG_BY
 
 async function sharpestStill(video, track, checker) {
   if (typeof ImageCapture === "undefined" || !ImageCapture.prototype.takePhoto) return null;
+  await untilPicture(video); // Before it a video has no size, and no photo would be smaller.
   const capture = new ImageCapture(track);
   const settings = await within(500, bestSettings(capture)).catch(() => ({}));
   const started = performance.now();

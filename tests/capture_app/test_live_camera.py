@@ -217,23 +217,31 @@ def test_the_sensor_s_own_photo_is_taken_where_it_is_better_than_the_frame(dark,
             assert page.evaluate("() => window.wanted") == {"imageWidth": 1440, "imageHeight": 1920}
 
 
-def test_a_shutter_pressed_before_the_first_frame_waits_for_it(good, address):
-    """A canvas drawn from a video without a frame is black, and would go out as a photo."""
-    late = (
-        "const ready = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'readyState').get;"
-        "const draw = CanvasRenderingContext2D.prototype.drawImage;"
-        "window.framesFrom = Infinity;"
-        "Object.defineProperty(HTMLMediaElement.prototype, 'readyState', {"
-        "  get() { return performance.now() < window.framesFrom ? 0 : ready.call(this); } });"
-        "CanvasRenderingContext2D.prototype.drawImage = function (picture, ...rest) {"
-        "  const empty = picture instanceof HTMLVideoElement && picture.readyState < 2;"
-        "  if (!empty) draw.call(this, picture, ...rest);"
-        "};" + NO_STILLS
-    )
-    with opened(good, address, late) as page:
+LATE = """
+window.framesFrom = Infinity;
+const draw = CanvasRenderingContext2D.prototype.drawImage;
+for (const [owner, name] of [[HTMLMediaElement, "readyState"], [HTMLVideoElement, "videoWidth"],
+                             [HTMLVideoElement, "videoHeight"]]) {
+  const { get } = Object.getOwnPropertyDescriptor(owner.prototype, name);
+  Object.defineProperty(owner.prototype, name, {
+    get() { return performance.now() < window.framesFrom ? 0 : get.call(this); } });
+}
+CanvasRenderingContext2D.prototype.drawImage = function (picture, ...rest) {
+  if (!(picture instanceof HTMLVideoElement && picture.readyState < 2)) draw.call(this, picture, ...rest);
+};
+"""
+"""A camera whose video has neither a frame nor a size before `framesFrom`."""
+
+
+@pytest.mark.parametrize("stills", [NO_STILLS, STILL % (360, 480, "jpeg")], ids=["frames", "smaller still"])
+def test_a_shutter_pressed_before_the_first_frame_waits_for_it(good, address, stills):
+    """A canvas drawn without a frame is black, and any still is larger than a video that has no size yet."""
+    with opened(good, address, LATE + f"{{ {stills} }}") as page:
         page.get_by_role("button", name="Take the photo").click()
         page.evaluate("() => { window.framesFrom = performance.now() + 1200; }")
-        assert pixels(read_capture(sent(page))).std() > 5
+        photo = read_capture(sent(page))
+        assert (photo.width, photo.height) == (720, 960)
+        assert pixels(photo).std() > 5
 
 
 def test_of_a_burst_the_sharpest_frame_is_taken(dark, address):
