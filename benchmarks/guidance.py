@@ -96,7 +96,7 @@ class Arguments:
     """An exported model, to see which defects change its answer; without one that is not measured."""
     set_limits: bool = False
     """Set the limits on the training part first, and write them to capture_app/limits.json."""
-    phantoms: int = 240
+    phantoms: int = 480
     """Drawn for each part."""
     every: int = 1
     """Take every n-th photo only."""

@@ -5,7 +5,7 @@
 It learns from photos with lesion masks, of the patients on the training side of `guidance_parts.on_training_side`
 only, and from phantoms of a seed of its own; `benchmarks.guidance` measures on others. All are varied anew for
 every step (`guidance_vary`), so that a lesion counts wherever it lies, however small, and whatever the light.
-An hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked again.
+Half an hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked again.
 """
 
 import itertools

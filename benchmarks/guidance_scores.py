@@ -73,7 +73,7 @@ def look_at(
     """
     scene = read_scene(rgb)
     quality = check_scene(scene)
-    centred, overlapping = _located(scene.lesion.box, photo.box, photo.rgb.shape[0])
+    centred, overlapping = located(scene.lesion.box, photo.box, photo.rgb.shape[0])
     answer = peak = energy = share = None
     if classifier is not None:
         prediction = classifier.predict([rgb])[0]
@@ -106,7 +106,13 @@ def is_framed(photo: MaskedPhoto) -> bool:
     return whole and offset <= FRAMED_OFFSET and max(x1 - x0, y1 - y0) >= FRAMED_EXTENT * side
 
 
-def _located(seen: tuple[int, ...], true: tuple[int, ...], side: int) -> tuple[bool, bool]:
+def located(seen: Sequence[float] | np.ndarray, true: tuple[int, ...], side: int) -> tuple[bool, bool]:
+    """Whether a box's centre, and whether the box, is where it should be: `CENTRE_TOLERANCE`, `OVERLAP`.
+
+    Args:
+        seen: (x0, y0, x1, y1) in pixels, as `true` is.
+        side: of the photo.
+    """
     found, box = np.array(seen, float), np.array(true, float)
     error = np.abs((found[:2] + found[2:]) - (box[:2] + box[2:])).max() / 2 / side
     shared = np.prod(np.maximum(np.minimum(found[2:], box[2:]) - np.maximum(found[:2], box[:2]), 0))

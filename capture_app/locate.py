@@ -19,6 +19,8 @@ from capture_app.locator import lesion_probability, opponent_planes
 REGION_THRESHOLD = 0.6
 THRESHOLD_OF_PEAK = 0.6
 """Where nothing is that likely, the region reaches down to this share of its peak."""
+JOIN_CELLS = 2
+"""Spots with at most twice as many cells between them are one lesion."""
 BOX_MARGIN = 0.02
 """Of the region's width and height, added to the box on each side: the region ends a little inside the lesion."""
 CENTRE_SIGMA = 0.6
@@ -53,6 +55,8 @@ class Scene:
     frame: Frame
     skin: np.ndarray
     """(rows, columns) bool, by cell: plain skin, the reference for light."""
+    body: np.ndarray
+    """(rows, columns) bool, by cell: all but what lies beyond the skin at the frame's border, cloth or a table."""
     lesion: Lesion
 
 
@@ -65,9 +69,9 @@ def read_scene(image_rgb: np.ndarray) -> Scene:
     frame = Frame.of(image_rgb)
     probability = lesion_probability(frame)
     region, likelihood = lesion_region(probability)
-    return Scene(
-        frame, _plain_skin(frame, probability), _describe(region, likelihood, frame, image_rgb.shape[:2])
-    )
+    skin = _plain_skin(frame, probability)
+    lesion = _describe(region, likelihood, frame, image_rgb.shape[:2])
+    return Scene(frame, skin, _body(skin, probability), lesion)
 
 
 def lesion_region(probability: np.ndarray) -> tuple[np.ndarray, float]:
@@ -85,9 +89,10 @@ def lesion_region(probability: np.ndarray) -> tuple[np.ndarray, float]:
     weight = probability * np.exp(-(x**2 + y**2) / (2 * CENTRE_SIGMA**2))
     peak = float(probability.flat[np.argmax(weight)])
     beyond = probability >= min(REGION_THRESHOLD, THRESHOLD_OF_PEAK * peak)
-    count, labels = cv2.connectedComponents(beyond.astype(np.uint8), connectivity=4)
-    mass = np.bincount(labels.ravel(), weights=weight.ravel(), minlength=count)
-    region = labels == 1 + int(np.argmax(mass[1:]))
+    joined = cv2.dilate(beyond.astype(np.uint8), np.ones((2 * JOIN_CELLS + 1,) * 2, np.uint8))
+    count, labels = cv2.connectedComponents(joined, connectivity=4)
+    mass = np.bincount(labels[beyond], weights=weight[beyond], minlength=count)
+    region = beyond & (labels == 1 + int(np.argmax(mass[1:])))
     return region, float(probability[region].max())
 
 
@@ -102,6 +107,14 @@ def _plain_skin(frame: Frame, probability: np.ndarray) -> np.ndarray:
     )
     skin: np.ndarray = apart & near
     return skin if skin.mean() >= MIN_SKIN_SHARE else np.ones_like(apart)
+
+
+def _body(skin: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Without the cells that are neither skin nor lesion and that others of their kind join to the border."""
+    other = ~skin & (probability < SKIN_PROBABILITY)
+    _, labels = cv2.connectedComponents(other.astype(np.uint8), connectivity=4)
+    beyond = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return ~(other & np.isin(labels, beyond))
 
 
 def _describe(region: np.ndarray, likelihood: float, frame: Frame, size_hw: tuple[int, ...]) -> Lesion:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from capture_app.frame import Frame, rank, stops
+from capture_app.frame import CELL_PX, Frame, rank, stops
 from capture_app.locate import Lesion, Scene, read_scene
 
 Severity = Literal["ok", "advise", "block"]
@@ -27,8 +27,11 @@ Direction = Literal["left", "right", "up", "down", "up-left", "up-right", "down-
 SIDE_BEGINS = 0.25
 """From the middle, in shorter sides: what lies beyond on the one side and on the other is compared for the
 evenness of the light. A limb that falls away on both sides is no fault of the light."""
-SIDE_SHARE = 0.7
+SIDE_SHARE = 0.6
 """A side is as bright as this share of its skin lies below: hair and folds are no shadow."""
+HUE_SHARE, MAX_HUE_STOPS = 0.6, 0.5
+"""Of what blue falls by more than the brightest colour, and at most this much of it, is not taken for light: blood
+and melanin take blue away first, a shadow as much of every colour."""
 SIDE_SKIN_SHARE = 0.02
 """Of the frame's cells, below which the skin on a side says nothing about the light."""
 BRIGHT_SHARE = 0.95
@@ -38,8 +41,8 @@ WHITE = 250
 GLARE_SHARE, GLARE_RISE = 0.9, 0.5
 """This share of the skin lies below a luma from which this much of the way is left to white: a pixel all of whose
 colours lie beyond is the lamp's reflection."""
-SMOOTH_KERNEL = np.array([1, 4, 6, 4, 1], np.float32) / 16
-"""Binomial: keeps sensor noise from passing for detail."""
+SMOOTH_KERNEL = np.array([1, 2, 1], np.float32) / 4
+"""Binomial."""
 DETAIL_SIDE_PX, BLOCK_PX = 160, 40
 """Of the middle square in which detail is judged, since what must be sharp is the lesion and not the table behind
 it; and of its blocks, of which two by two make a part that can be sharp by itself."""
@@ -47,8 +50,13 @@ DETAIL_MARGIN_PX = 2
 """Left out of the middle square: what has no neighbours there does not count."""
 WAYS = ((0, 1, 1), (1, 0, 1), (1, 1, 2), (1, -1, 2))
 """Down, along, and what a second difference is divided by: the diagonals' neighbours lie further apart."""
-DETAIL_FLOOR = 0.3
-"""Grey levels added to the coarser detail, so that a blank photo does not look sharp by its noise."""
+PLAINEST_PART = 3
+"""Of the nine parts by their bends, from the plainest: what it has counts as noise."""
+NOISE_LEFT = 1.8 * 0.0305
+"""Of noise's squared bends, what does not count as fine detail: smoothing once leaves 0.0305 of white noise's (the
+mean of the four directions), and the sharpest of nine parts is the noisiest too."""
+DETAIL_FLOOR = 0.4
+"""Grey levels added in square to the coarser detail, so that a blank photo does not look sharp."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +106,10 @@ class Light:
     washed_share: float
     """Of the skin, in [0, 1]: where a colour is at white, and what it was is lost."""
     glare_share: float
-    """Of the frame's pixels, in [0, 1]."""
+    """Of the frame, in [0, 1]: pixels of the body; white cloth beside it reflects no lamp."""
     uneven_stops: float
-    """Between two opposite sides: the largest difference across, along and both ways aslant."""
+    """Between two opposite sides: the root mean square of the difference across, along and both ways aslant. A
+    slope of light shows in most of them, a fold or a patch of hair in one."""
 
 
 @dataclass(frozen=True)
@@ -213,70 +222,84 @@ def check_focus(frame: Frame) -> Finding:
 
 def measure_light(scene: Scene) -> Light:
     """Measure the light on the skin in view."""
-    brightest, skin = scene.frame.cells.max(axis=2).astype(np.float64), scene.skin
-    red, green, _ = np.moveaxis(stops(scene.frame.cells[skin].astype(np.float64)), 1, 0)
+    cells, skin = scene.frame.cells.astype(np.float64), scene.skin
+    brightest = cells.max(axis=2)
+    red, green, _ = np.moveaxis(stops(cells[skin]), 1, 0)
     tone = _table()["usual_brightness"]
     redder = max(0.0, rank(red - green, 0.5) - tone["up_to_red_over_green"])
     usual_stops = tone["stops"] + tone["and_then_per_stop"] * redder
     lit = rank(scene.frame.cell_luma[skin], GLARE_SHARE)
+    rows, columns = (CELL_PX * size for size in skin.shape)
+    body = cv2.resize(scene.body.astype(np.uint8), (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
+    shining = scene.frame.darkest[:rows, :columns] > lit + GLARE_RISE * (255 - lit)
     return Light(
         underexposed_stops=float(usual_stops - stops(rank(brightest[skin], BRIGHT_SHARE))),
         washed_share=float((brightest[skin] >= WHITE).mean()),
-        glare_share=float((scene.frame.darkest > lit + GLARE_RISE * (255 - lit)).mean()),
-        uneven_stops=_uneven_stops(brightest, skin),
+        glare_share=float((shining & body).mean()),
+        uneven_stops=_uneven_stops(brightest, cells[..., 2], skin),
     )
 
 
 def measure_detail(luma: np.ndarray) -> float:
     """Fine detail in the direction that has least, as a share of the coarser detail: low with any blur.
 
-    Second differences along rows, columns and both diagonals, of the luma smoothed once and of the luma smoothed
-    twice at twice the distance. Blur takes more of the fine ones away than of the coarse ones, whatever there is
-    to see; motion takes both away in its own direction, so the coarse ones of all directions count too. Of nine
-    overlapping parts of the frame's middle the sharpest counts: skin falls away behind a lesion in focus.
+    Bends, that is second differences, along rows, columns and both diagonals, of the luma smoothed once and of the
+    luma smoothed four times at twice the distance. Blur takes more of the fine ones away than of the coarse ones,
+    whatever there is to see; motion takes both away in its own direction, so the coarse ones of all directions
+    count too. Noise, which would make up for what blur took, is told by the bends of the plainest skin before any
+    smoothing, and taken off. Of nine overlapping parts of the frame's middle the sharpest counts: skin falls away
+    behind a lesion in focus.
 
     Args:
         luma: (h, w) float32, 0 to 255, each side at least 160.
     """
     y0, x0 = ((size - DETAIL_SIDE_PX) // 2 for size in luma.shape)
-    once = _smooth(luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy())
-    fine, coarse = _bends(once, 1), _bends(_smooth(once), 2) + DETAIL_FLOOR
-    return float((fine / np.sqrt(coarse * coarse.mean(axis=0))).min(axis=0).max())
+    middle = luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy()
+    once = _smoothed(middle, 1)
+    noise = np.sort(_bends(middle, 1).mean(axis=0), axis=None)[PLAINEST_PART]
+    fine = np.sqrt(np.maximum(_bends(once, 1) - NOISE_LEFT * noise, 0))
+    coarse = np.sqrt(_bends(_smoothed(once, 3), 2) + DETAIL_FLOOR**2)
+    return float((fine / np.sqrt(coarse * np.sqrt(coarse * coarse.mean(axis=0)))).min(axis=0).max())
 
 
-def _smooth(plane: np.ndarray) -> np.ndarray:
-    return cv2.sepFilter2D(plane, -1, SMOOTH_KERNEL, SMOOTH_KERNEL, borderType=cv2.BORDER_REPLICATE)
+def _smoothed(plane: np.ndarray, times: int) -> np.ndarray:
+    for _ in range(times):
+        plane = cv2.sepFilter2D(plane, -1, SMOOTH_KERNEL, SMOOTH_KERNEL, borderType=cv2.BORDER_REPLICATE)
+    return plane
 
 
 def _bends(plane: np.ndarray, distance: int) -> np.ndarray:
-    """(4, 3, 3): the second difference's root mean square in four directions, by part."""
+    """(4, 3, 3): the second difference's mean square in four directions, by part."""
     ends = np.array([DETAIL_MARGIN_PX, DETAIL_SIDE_PX - DETAIL_MARGIN_PX])
 
     def seen_from(y: int, x: int) -> np.ndarray:
         return plane[slice(*ends + y * distance), slice(*ends + x * distance)]
 
-    found = []
+    squares, twice, found = np.zeros_like(plane), 2 * seen_from(0, 0), []
     n_blocks = DETAIL_SIDE_PX // BLOCK_PX
     for y, x, spacing in WAYS:
-        bent = np.zeros_like(plane)
-        second = seen_from(y, x) + seen_from(-y, -x) - 2 * seen_from(0, 0)
-        bent[slice(*ends), slice(*ends)] = second / spacing
-        blocks = (bent**2).reshape(n_blocks, BLOCK_PX, n_blocks, BLOCK_PX).mean((1, 3))
+        second = seen_from(y, x) + seen_from(-y, -x) - twice
+        np.multiply(second, second, out=squares[slice(*ends), slice(*ends)])
+        blocks = cv2.resize(squares, (n_blocks, n_blocks), interpolation=cv2.INTER_AREA) / spacing**2
         found.append((blocks[1:, 1:] + blocks[1:, :-1] + blocks[:-1, 1:] + blocks[:-1, :-1]) / 4)
-    return np.sqrt(found)
+    return np.array(found)
 
 
-def _uneven_stops(brightest: np.ndarray, skin: np.ndarray) -> float:
+def _uneven_stops(brightest: np.ndarray, blue: np.ndarray, skin: np.ndarray) -> float:
     height, width = brightest.shape
     y, x = np.mgrid[1 - height : height : 2, 1 - width : width : 2]
-    found = 0.0
+    squares = 0.0
     for along, unit in ((x, 1.0), (y, 1.0), (x + y, np.sqrt(2)), (x - y, np.sqrt(2))):
         edge = 2 * SIDE_BEGINS * min(height, width) * unit
         sides = skin & (along > edge), skin & (along < -edge)
         if min(side.mean() for side in sides) >= SIDE_SKIN_SHARE:
-            one, other = (float(stops(rank(brightest[side], SIDE_SHARE))) for side in sides)
-            found = max(found, abs(one - other))
-    return found
+            light, of_blue = (
+                float(np.subtract(*(stops(rank(colour[side], SIDE_SHARE)) for side in sides)))
+                for colour in (brightest, blue)
+            )
+            hue = (of_blue if light > 0 else -of_blue) - abs(light)
+            squares += max(0.0, abs(light) - HUE_SHARE * min(max(hue, 0.0), MAX_HUE_STOPS)) ** 2
+    return float(np.sqrt(squares / 4))
 
 
 def direction_of(dx: float, dy: float) -> Direction | None:

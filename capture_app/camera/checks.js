@@ -14,13 +14,16 @@ const LOG_OFFSET = 8;
 const CHANNEL_GAIN = [2, 6, 6];
 const REGION_THRESHOLD = 0.6;
 const THRESHOLD_OF_PEAK = 0.6;
+const JOIN_CELLS = 2;
 const BOX_MARGIN = 0.02;
 const CENTRE_SIGMA = 0.6;
 const SKIN_PROBABILITY = 0.2;
 const SKIN_HUE = 1.8;
 const MIN_SKIN_SHARE = 0.05;
 const SIDE_BEGINS = 0.25;
-const SIDE_SHARE = 0.7;
+const SIDE_SHARE = 0.6;
+const HUE_SHARE = 0.6;
+const MAX_HUE_STOPS = 0.5;
 const SIDE_SKIN_SHARE = 0.02;
 const BRIGHT_SHARE = 0.95;
 const WHITE = 250;
@@ -51,7 +54,7 @@ export function makeChecker(limits, weights, kernel, mark = () => {}) {
   };
 }
 
-/** A function (rgba, width, height) => { frame, probability, lesion, skin }: a frame, taken apart.
+/** A function (rgba, width, height) => { frame, probability, lesion, skin, body }: a frame, taken apart.
  *
  * rgba: width * height * 4, 0 to 255. What it gives holds until the next frame. */
 export function makeSceneReader(weights, kernel, mark = () => {}) {
@@ -72,8 +75,9 @@ export function makeSceneReader(weights, kernel, mark = () => {}) {
     mark("network");
     const lesion = findLesion(probability, frame);
     const skin = plainSkin(probability, planes);
+    const body = bodyOf(skin, probability, frame);
     mark("lesion and skin");
-    return { frame, probability, lesion, skin };
+    return { frame, probability, lesion, skin, body };
   };
 }
 
@@ -140,6 +144,7 @@ function planFrame(width, height, layers, kernel) {
   const rgbaAt = kernel.reserve(4 * width * height);
   const sumsAt = kernel.reserve(2 * 4 * rows * columns);
   const quartersAt = kernel.reserve(2 * 4 * 4 * rows * columns);
+  const bodyAt = kernel.reserve(rows * columns);
   const lesionProbability = planNetwork(layers, 2 * rows, 2 * columns, kernel);
   const frame = {
     width,
@@ -149,7 +154,10 @@ function planFrame(width, height, layers, kernel) {
     centre: preferMiddle(rows, columns),
     sums: null, // (rows, columns, 4): of the colours in each cell.
     quarters: null, // (2 * rows, 2 * columns, 4): in each cell's quarters.
-    brighter: (level) => run.count_brighter(rgbaAt, width * height, level) / (width * height),
+    brighter: (level, body) => {
+      kernel.bytes(bodyAt, body.length).set(body);
+      return run.count_brighter(rgbaAt, width, rows, columns, bodyAt, level) / (CELL * CELL * body.length);
+    },
     detail: () => run.measure_detail(rgbaAt, width, height),
   };
   const read = (rgba) => {
@@ -245,21 +253,22 @@ function findLesion(probability, { width, height, rows, columns, centre }) {
     if (weight[at] > weight[peak]) peak = at;
   }
   const threshold = Math.min(REGION_THRESHOLD, THRESHOLD_OF_PEAK * probability[peak]);
+  const joined = spread(probability, threshold, rows, columns);
   const labels = new Int32Array(size);
   let [chosen, mostMass] = [0, -1];
   const stack = [];
   for (let start = 0, label = 0; start < size; start += 1) {
-    if (labels[start] || probability[start] < threshold) continue;
+    if (labels[start] || !joined[start]) continue;
     label += 1;
     let mass = 0;
     labels[start] = label;
     stack.push(start);
     while (stack.length) {
       const at = stack.pop();
-      mass += weight[at];
+      if (probability[at] >= threshold) mass += weight[at];
       const column = at % columns;
       for (const next of [column > 0 ? at - 1 : -1, column < columns - 1 ? at + 1 : -1, at - columns, at + columns]) {
-        if (next < 0 || next >= size || labels[next] || probability[next] < threshold) continue;
+        if (next < 0 || next >= size || labels[next] || !joined[next]) continue;
         labels[next] = label;
         stack.push(next);
       }
@@ -268,7 +277,7 @@ function findLesion(probability, { width, height, rows, columns, centre }) {
   }
   let [x0, y0, x1, y1, likelihood, border] = [columns, rows, 0, 0, 0, 0];
   for (let at = 0; at < size; at += 1) {
-    if (labels[at] !== chosen) continue;
+    if (labels[at] !== chosen || probability[at] < threshold) continue;
     const row = Math.floor(at / columns);
     const column = at % columns;
     x0 = Math.min(x0, column);
@@ -288,6 +297,19 @@ function findLesion(probability, { width, height, rows, columns, centre }) {
     cut_off: border / (2 * (rows + columns) - 4),
     likelihood,
   };
+}
+
+/** (cells) Uint8Array: 1 up to JOIN_CELLS around a cell that is lesion-like enough, so that near ones touch. */
+function spread(probability, threshold, rows, columns) {
+  const joined = new Uint8Array(probability.length);
+  for (let at = 0; at < probability.length; at += 1) {
+    if (probability[at] < threshold) continue;
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    const [left, right] = [Math.max(0, column - JOIN_CELLS), Math.min(columns, column + JOIN_CELLS + 1)];
+    const end = Math.min(rows, row + JOIN_CELLS + 1);
+    for (let y = Math.max(0, row - JOIN_CELLS); y < end; y += 1) joined.fill(1, y * columns + left, y * columns + right);
+  }
+  return joined;
 }
 
 function withMargin(low, high, end) {
@@ -325,17 +347,40 @@ function plainSkin(probability, [, redGreen, yellowBlue]) {
   return kept < MIN_SKIN_SHARE * size ? all() : skin;
 }
 
+/** (cells) Uint8Array: 0 where a cell is neither skin nor lesion and others of its kind join it to the border. */
+function bodyOf(skin, probability, { rows, columns }) {
+  const body = new Uint8Array(skin.length).fill(1);
+  const stack = [];
+  const visit = (at) => {
+    if (!body[at] || skin[at] || probability[at] >= SKIN_PROBABILITY) return;
+    body[at] = 0;
+    stack.push(at);
+  };
+  for (let column = 0; column < columns; column += 1) [column, (rows - 1) * columns + column].forEach(visit);
+  for (let row = 0; row < rows; row += 1) [row * columns, (row + 1) * columns - 1].forEach(visit);
+  while (stack.length) {
+    const at = stack.pop();
+    const column = at % columns;
+    if (column > 0) visit(at - 1);
+    if (column < columns - 1) visit(at + 1);
+    if (at >= columns) visit(at - columns);
+    if (at < skin.length - columns) visit(at + columns);
+  }
+  return body;
+}
+
 // ---- Light -----------------------------------------------------------------------------------------------------
 
-function measureLight({ frame, skin }, usualBrightness) {
+function measureLight({ frame, skin, body }, usualBrightness) {
   const { rows, columns, sums, brighter } = frame;
   const perCell = CELL * CELL;
-  const brightest = new Float64Array(skin.length);
+  const [brightest, ofBlue] = [0, 1].map(() => new Float64Array(skin.length));
   const [ofSkin, luma, redOverGreen] = [0, 1, 2].map(() => new Float64Array(skin.length));
   let [count, washed] = [0, 0];
   for (let cell = 0; cell < skin.length; cell += 1) {
     const [red, green, blue] = [sums[4 * cell], sums[4 * cell + 1], sums[4 * cell + 2]];
     brightest[cell] = Math.max(red, green, blue) / perCell;
+    ofBlue[cell] = blue / perCell;
     if (!skin[cell]) continue;
     ofSkin[count] = brightest[cell];
     washed += brightest[cell] >= WHITE ? 1 : 0;
@@ -350,17 +395,22 @@ function measureLight({ frame, skin }, usualBrightness) {
   return {
     underexposed_stops: usual - stops(ranked(ofSkin, BRIGHT_SHARE)),
     washed_share: washed / count,
-    glare_share: brighter(Math.floor(lit + GLARE_RISE * (255 - lit))),
-    uneven_stops: unevenStops(brightest, skin, rows, columns),
+    glare_share: brighter(Math.floor(lit + GLARE_RISE * (255 - lit)), body),
+    uneven_stops: unevenStops(brightest, ofBlue, skin, rows, columns),
   };
 }
 
-/** The largest difference between two opposite sides: across, along and both ways aslant. */
-function unevenStops(brightest, skin, rows, columns) {
+/** Between two opposite sides, less what their hues tell: the root mean square of four directions. */
+function unevenStops(brightest, blue, skin, rows, columns) {
   const edge = 2 * SIDE_BEGINS * Math.min(rows, columns);
   const least = SIDE_SKIN_SHARE * skin.length;
-  const [before, after] = [new Float64Array(skin.length), new Float64Array(skin.length)];
-  let found = 0;
+  const [before, after] = [0, 1].map(() => new Int32Array(skin.length));
+  const values = new Float64Array(skin.length);
+  const level = (colour, cells) => {
+    for (let i = 0; i < cells.length; i += 1) values[i] = colour[cells[i]];
+    return stops(rank(values.subarray(0, cells.length), SIDE_SHARE));
+  };
+  let squares = 0;
   for (const [across, down] of [[1, 0], [0, 1], [1, 1], [1, -1]]) {
     const beyond = edge * Math.hypot(across, down);
     let [countBefore, countAfter] = [0, 0];
@@ -370,17 +420,19 @@ function unevenStops(brightest, skin, rows, columns) {
         const along = across * (1 - columns + 2 * column) + y;
         if (!skin[cell] || (along <= beyond && along >= -beyond)) continue;
         if (along > 0) {
-          after[countAfter] = brightest[cell];
+          after[countAfter] = cell;
           countAfter += 1;
         } else {
-          before[countBefore] = brightest[cell];
+          before[countBefore] = cell;
           countBefore += 1;
         }
       }
     }
     if (Math.min(countBefore, countAfter) < least) continue;
     const [one, other] = [before.subarray(0, countBefore), after.subarray(0, countAfter)];
-    found = Math.max(found, Math.abs(stops(rank(one, SIDE_SHARE)) - stops(rank(other, SIDE_SHARE))));
+    const [light, ofBlue] = [brightest, blue].map((colour) => level(colour, one) - level(colour, other));
+    const hue = (light > 0 ? ofBlue : -ofBlue) - Math.abs(light);
+    squares += Math.max(0, Math.abs(light) - HUE_SHARE * Math.min(Math.max(hue, 0), MAX_HUE_STOPS)) ** 2;
   }
-  return found;
+  return Math.sqrt(squares / 4);
 }

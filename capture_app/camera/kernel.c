@@ -26,6 +26,7 @@ typedef u8 u8x16 __attribute__((vector_size(16)));
 typedef f32x4 f32x4_anywhere __attribute__((aligned(4), may_alias));
 typedef u32x4 u32x4_anywhere __attribute__((aligned(1), may_alias));
 typedef u8x8 u8x8_anywhere __attribute__((aligned(1), may_alias));
+typedef u8x16 u8x16_anywhere __attribute__((aligned(1), may_alias));
 #define LOAD(at) (*(const f32x4_anywhere *)(at))
 #define STORE(at, value) (*(f32x4_anywhere *)(at) = (value))
 
@@ -246,15 +247,17 @@ void EXPORT(sum_cells)(const u8 *rgba, int width, int rows, int columns, u16 *qu
     }
 }
 
-/* How many pixels are brighter than `level` in all three colours; pixels are a multiple of four. */
-int EXPORT(count_brighter)(const u8 *rgba, int pixels, int level) {
+/* How many pixels of the cells that count are brighter than `level` in all three colours. */
+int EXPORT(count_brighter)(const u8 *rgba, int width, int rows, int columns, const u8 *counts, int level) {
   const u8 l = level;
   const u8x16 levels = {l, l, l, l, l, l, l, l, l, l, l, l, l, l, l, l};
   i32x4 count = {0};
-  for (int at = 0; at < 4 * pixels; at += 16) {
-    const u32x4 beyond = (u32x4)(*(const u8x16 *)(rgba + at) > levels);
-    count -= (i32x4)((beyond & 0xffffff) == 0xffffff); /* A comparison that holds is -1. */
-  }
+  for (int y = 0; y < 4 * rows; y++)
+    for (int column = 0; column < columns; column++) {
+      if (!counts[y / 4 * columns + column]) continue;
+      const u32x4 beyond = (u32x4)(*(const u8x16_anywhere *)(rgba + 4 * (y * width + 4 * column)) > levels);
+      count -= (i32x4)((beyond & 0xffffff) == 0xffffff); /* A comparison that holds is -1. */
+    }
   return count[0] + count[1] + count[2] + count[3];
 }
 
@@ -265,9 +268,10 @@ int EXPORT(count_brighter)(const u8 *rgba, int pixels, int level) {
 enum { SIDE = 160, BLOCK = 40, BLOCKS = SIDE / BLOCK, WAYS = 4, MARGIN = 2, BORDER = 4 };
 typedef float Plane[SIDE * SIDE + 4]; /* The last vector of the last row may reach beyond it. */
 typedef double Squares[WAYS][BLOCKS][BLOCKS]; /* By direction and block, summed. */
-static const double DETAIL_FLOOR = 0.3;
+enum { PARTS = BLOCKS - 1, PLAINEST_PART = 3 };
+static const double NOISE_LEFT = 1.8 * 0.0305, DETAIL_FLOOR = 0.4;
 
-static Plane luma, once, twice, along;
+static Plane luma, once, smoother, along;
 static float bordered[BORDER + SIDE + BORDER];
 
 /* A row of luma: 299 parts of red, 587 of green, 114 of blue. */
@@ -289,22 +293,18 @@ static const float *with_border(const float *row) {
   return bordered + BORDER;
 }
 
-INLINE f32x4 binomial(f32x4 a, f32x4 b, f32x4 c, f32x4 d, f32x4 e) { return a + e + 4 * (b + d) + 6 * c; }
-
-/* 256 times a plane smoothed by [1 4 6 4 1] / 16 both ways, the border repeated. */
+/* 16 times a plane smoothed by [1 2 1] / 4 both ways, the border repeated; may be done in its place. */
 static void smooth(const float *plane, float *to) {
   for (int y = 0; y < SIDE; y++) {
     const float *row = with_border(plane + y * SIDE);
     for (int x = 0; x < SIDE; x += 4)
-      STORE(along + y * SIDE + x,
-            binomial(LOAD(row + x - 2), LOAD(row + x - 1), LOAD(row + x), LOAD(row + x + 1), LOAD(row + x + 2)));
+      STORE(along + y * SIDE + x, LOAD(row + x - 1) + 2 * LOAD(row + x) + LOAD(row + x + 1));
   }
   for (int y = 0; y < SIDE; y++) {
-    const float *a = along + clamped(y - 2, SIDE) * SIDE, *b = along + clamped(y - 1, SIDE) * SIDE;
-    const float *c = along + y * SIDE, *d = along + clamped(y + 1, SIDE) * SIDE;
-    const float *e = along + clamped(y + 2, SIDE) * SIDE;
+    const float *above = along + clamped(y - 1, SIDE) * SIDE, *own = along + y * SIDE;
+    const float *below = along + clamped(y + 1, SIDE) * SIDE;
     for (int x = 0; x < SIDE; x += 4)
-      STORE(to + y * SIDE + x, binomial(LOAD(a + x), LOAD(b + x), LOAD(c + x), LOAD(d + x), LOAD(e + x)));
+      STORE(to + y * SIDE + x, LOAD(above + x) + 2 * LOAD(own + x) + LOAD(below + x));
   }
 }
 
@@ -336,33 +336,51 @@ INLINE void bend(const float *plane, const int distance, Squares sums) {
     for (int x = 0; x < BLOCKS; x++) bend_block(plane, distance, y, x, sums);
 }
 
-/* The root mean square over two by two blocks, in levels; `scale`: what a level is in the plane. */
-static double rms(Squares sums, int way, int y, int x, double scale) {
+/* The mean square over two by two blocks, in levels; `scale`: what a level is in the plane. */
+static double mean_square(Squares sums, int way, int y, int x, double scale) {
   const double sum = sums[way][y][x] + sums[way][y][x + 1] + sums[way][y + 1][x] + sums[way][y + 1][x + 1];
   const double spacing = way < 2 ? 1 : 2; /* The diagonals' neighbours lie further apart. */
-  return __builtin_sqrt(sum / (4 * BLOCK * BLOCK)) / (scale * spacing);
+  return sum / (4 * BLOCK * BLOCK) / (scale * scale * spacing * spacing);
 }
 
-/* Fine detail in the direction that has least, as a share of the coarser, in the sharpest part of the middle of a
- * frame in RGBA. */
+/* The mean of the four directions in the plainest parts but `PLAINEST_PART`. */
+static double noise_of(Squares bends) {
+  double sorted[PARTS * PARTS];
+  for (int part = 0; part < PARTS * PARTS; part++) {
+    double mean = 0;
+    for (int way = 0; way < WAYS; way++) mean += mean_square(bends, way, part / PARTS, part % PARTS, 1) / WAYS;
+    int at = part;
+    for (; at > 0 && sorted[at - 1] > mean; at--) sorted[at] = sorted[at - 1];
+    sorted[at] = mean;
+  }
+  return sorted[PLAINEST_PART];
+}
+
+/* Fine detail, less noise, in the direction that has least, as a share of the coarser, in the sharpest part of the
+ * middle of a frame in RGBA. */
 double EXPORT(measure_detail)(const u8 *rgba, int width, int height) {
   const u8 *corner = rgba + 4 * ((height - SIDE) / 2 * width + (width - SIDE) / 2);
   for (int y = 0; y < SIDE; y++) read_luma(corner + 4 * y * width, luma + y * SIDE);
   smooth(luma, once);
-  smooth(once, twice);
-  Squares fine, coarse;
+  smooth(once, smoother);
+  for (int times = 0; times < 2; times++) smooth(smoother, smoother);
+  Squares unsmoothed, fine, coarse;
+  bend(luma, 1, unsmoothed);
   bend(once, 1, fine);
-  bend(twice, 2, coarse);
+  bend(smoother, 2, coarse);
+  const double noise = NOISE_LEFT * noise_of(unsmoothed);
   double sharpest = 0;
-  for (int y = 0; y + 1 < BLOCKS; y++)
-    for (int x = 0; x + 1 < BLOCKS; x++) {
+  for (int y = 0; y < PARTS; y++)
+    for (int x = 0; x < PARTS; x++) {
       double least = -1, coarser[WAYS], mean = 0;
       for (int way = 0; way < WAYS; way++) {
-        coarser[way] = rms(coarse, way, y, x, 65536) + DETAIL_FLOOR;
+        coarser[way] = __builtin_sqrt(mean_square(coarse, way, y, x, 65536) + DETAIL_FLOOR * DETAIL_FLOOR);
         mean += coarser[way] / WAYS;
       }
       for (int way = 0; way < WAYS; way++) {
-        const double share = rms(fine, way, y, x, 256) / __builtin_sqrt(coarser[way] * mean);
+        const double own = mean_square(fine, way, y, x, 16) - noise;
+        const double by = __builtin_sqrt(coarser[way] * __builtin_sqrt(coarser[way] * mean));
+        const double share = own > 0 ? __builtin_sqrt(own) / by : 0;
         if (least < 0 || share < least) least = share;
       }
       if (least > sharpest) sharpest = least;

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
+from benchmarks import guidance_locator
 from benchmarks.guidance import main, measure
 from benchmarks.guidance_defects import DEFECTS, Defect, defects, draw_phantom, spoil
 from benchmarks.guidance_limits import (
@@ -209,6 +210,32 @@ def test_training_the_locator_repeats_itself_and_its_file_holds_it(photo: Masked
     for name, array in second.arrays().items():
         assert stored[name].dtype == np.float16
         assert np.allclose(stored[name], array, rtol=1e-3, atol=1e-7)
+
+
+def test_an_interrupted_training_of_the_locator_goes_on_to_the_same_weights(
+    photo: MaskedPhoto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    checkpoint, calls = tmp_path / "locator.checkpoint.pt", []
+
+    def interrupted(*args: torch.Tensor) -> torch.Tensor:
+        calls.append(len(calls))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return loss_of(*args)
+
+    def train(steps: int, path: Path | None) -> Locator:
+        return train_locator([photo], steps=steps, seed=3, phantoms=2, checkpoint=path, progress=False)
+
+    monkeypatch.setattr(guidance_locator, "SAVE_STEPS", 1)
+    monkeypatch.setattr(guidance_locator, "loss_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(4, checkpoint)
+    resumed = train(4, checkpoint)
+    assert len(calls) == 3 + 2  # The third step, which failed, and the fourth.
+    with pytest.raises(DataError, match=r"another training.*delete it"):
+        train(5, checkpoint)
+    for name, array in train(4, None).arrays().items():
+        assert np.array_equal(resumed.arrays()[name], array)
 
 
 def test_a_photo_is_varied_from_near_to_far_and_its_mask_goes_with_the_lesion(photo: MaskedPhoto):

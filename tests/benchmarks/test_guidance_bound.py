@@ -1,0 +1,102 @@
+"""The bound of the guidance benchmark: another network, held to the same rule on the same photos."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from safetensors.torch import load_file, save_file
+
+from benchmarks.guidance_bound import SIDE_PX, Finder, finds, main
+from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
+from tests.benchmarks.test_guidance import write_photos
+from training.data.manifest import read_manifest_csv
+from training.errors import DataError, RecipeError
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As the workplace's file is: all of a ResNet-18 but its last stage."""
+    torch.manual_seed(0)
+    state = torchvision.models.resnet18().state_dict()
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    save_file({name: value for name, value in state.items() if not name.startswith("layer4")}, path)
+    return path
+
+
+class Oracle(Finder):
+    """Answers with a disc, wherever it is told to."""
+
+    def __init__(self, centre_xy: tuple[float, float], radius: float) -> None:
+        torch.nn.Module.__init__(self)
+        self.centre_xy, self.radius = centre_xy, radius
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        ticks = (torch.arange(SIDE_PX // 4) + 0.5) / (SIDE_PX // 4)
+        x, y = self.centre_xy
+        inside = (ticks[None] - x) ** 2 + (ticks[:, None] - y) ** 2 < self.radius**2
+        return torch.where(inside, 5.0, -5.0)[None].expand(len(photos), -1, -1)
+
+
+@pytest.mark.parametrize(
+    ("centre_xy", "radius", "found"),
+    [
+        ((0.5, 0.5), 0.16, True),
+        ((0.5, 0.5), 0.12, True),
+        ((0.5, 0.5), 0.1, False),
+        ((0.62, 0.5), 0.16, False),
+        ((0.5, 0.5), 0.24, False),
+    ],
+)
+def test_a_lesion_is_found_by_its_centre_and_its_box(data: Path, centre_xy, radius: float, found: bool):
+    photo: MaskedPhoto = next(masked_photos(read_manifest_csv(data)))
+    assert finds(Oracle(centre_xy, radius), photo) == found
+
+
+def test_the_trunk_is_the_file_s_and_its_first_stages_stay(weights: Path):
+    network = Finder(weights).train()
+    trunk = torchvision.models.resnet18()
+    trunk.load_state_dict(load_file(weights), strict=False)
+    trunk.eval()
+    photos = torch.randn(2, 3, SIDE_PX, SIDE_PX)
+    first = trunk.layer1(trunk.maxpool(trunk.relu(trunk.bn1(trunk.conv1(photos)))))
+    assert torch.allclose(network.still(photos), first, atol=1e-5)
+    assert torch.allclose(network.third(network.second(first)), trunk.layer3(trunk.layer2(first)), atol=1e-4)
+    logits = network(photos)
+    assert logits.shape == (2, SIDE_PX // 4, SIDE_PX // 4)
+    logits.sum().backward()
+    assert all(parameter.grad is None for parameter in network.still.parameters())
+    assert all(parameter.grad is not None for parameter in network.third.parameters())
+
+
+def test_its_figures_are_of_both_parts(
+    data: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    out = tmp_path / "bound.json"
+    assert main([str(data), "--weights", str(weights), "--steps", "1", "--out", str(out)]) == 0
+    record = json.loads(out.read_text())
+    groups = [photo.group for photo in masked_photos(read_manifest_csv(data))]
+    n_training = int(np.sum([on_training_side(group) for group in groups]))
+    assert {part: own["photos"] for part, own in record["found"].items()} == {
+        "training": n_training,
+        "test": len(groups) - n_training,
+    }
+    assert all(
+        0 <= own["interval"][0] <= own["share"] <= own["interval"][1] <= 1 for own in record["found"].values()
+    )
+    assert str(tmp_path) not in out.read_text()
+    assert "test: centre and box found on" in capsys.readouterr().out
+
+
+def test_bad_input_gets_a_sentence(data: Path, tmp_path: Path):
+    with pytest.raises(DataError, match="--steps is 0"):
+        main([str(data), "--weights", "none.safetensors", "--steps", "0"])
+    with pytest.raises(RecipeError, match="there is no such file"):
+        main([str(data), "--weights", str(tmp_path / "none.safetensors"), "--out", str(tmp_path / "b.json")])
