@@ -50,11 +50,9 @@ DETAIL_MARGIN_PX = 2
 """Left out of the middle square: what has no neighbours there does not count."""
 WAYS = ((0, 1, 1), (1, 0, 1), (1, 1, 2), (1, -1, 2))
 """Down, along, and what a second difference is divided by: the diagonals' neighbours lie further apart."""
-PLAINEST_PART = 3
-"""Of the nine parts by their bends, from the plainest: what it has counts as noise."""
 NOISE_LEFT = 1.8 * 0.0305
-"""Of noise's squared bends, what does not count as fine detail: smoothing once leaves 0.0305 of white noise's (the
-mean of the four directions), and the sharpest of nine parts is the noisiest too."""
+"""Of the squared bends of the plainest part, taken for noise, what does not count as fine detail: smoothing once
+leaves 0.0305 of white noise's (the mean of the four directions), and the sharpest part is the noisiest too."""
 DETAIL_FLOOR = 0.4
 """Grey levels added in square to the coarser detail, so that a blank photo does not look sharp."""
 
@@ -256,7 +254,7 @@ def measure_detail(luma: np.ndarray) -> float:
     y0, x0 = ((size - DETAIL_SIDE_PX) // 2 for size in luma.shape)
     middle = luma[y0 : y0 + DETAIL_SIDE_PX, x0 : x0 + DETAIL_SIDE_PX].copy()
     once = _smoothed(middle, 1)
-    noise = np.sort(_bends(middle, 1).mean(axis=0), axis=None)[PLAINEST_PART]
+    noise = _bends(middle, 1).mean(axis=0).min()
     fine = np.sqrt(np.maximum(_bends(once, 1) - NOISE_LEFT * noise, 0))
     coarse = np.sqrt(_bends(_smoothed(once, 3), 2) + DETAIL_FLOOR**2)
     return float((fine / np.sqrt(coarse * np.sqrt(coarse * coarse.mean(axis=0)))).min(axis=0).max())

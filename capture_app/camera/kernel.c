@@ -268,7 +268,7 @@ int EXPORT(count_brighter)(const u8 *rgba, int width, int rows, int columns, con
 enum { SIDE = 160, BLOCK = 40, BLOCKS = SIDE / BLOCK, WAYS = 4, MARGIN = 2, BORDER = 4 };
 typedef float Plane[SIDE * SIDE + 4]; /* The last vector of the last row may reach beyond it. */
 typedef double Squares[WAYS][BLOCKS][BLOCKS]; /* By direction and block, summed. */
-enum { PARTS = BLOCKS - 1, PLAINEST_PART = 3 };
+enum { PARTS = BLOCKS - 1 };
 static const double NOISE_LEFT = 1.8 * 0.0305, DETAIL_FLOOR = 0.4;
 
 static Plane luma, once, smoother, along;
@@ -343,17 +343,15 @@ static double mean_square(Squares sums, int way, int y, int x, double scale) {
   return sum / (4 * BLOCK * BLOCK) / (scale * scale * spacing * spacing);
 }
 
-/* The mean of the four directions in the plainest parts but `PLAINEST_PART`. */
+/* The mean of the four directions in the plainest part. */
 static double noise_of(Squares bends) {
-  double sorted[PARTS * PARTS];
+  double least = -1;
   for (int part = 0; part < PARTS * PARTS; part++) {
     double mean = 0;
     for (int way = 0; way < WAYS; way++) mean += mean_square(bends, way, part / PARTS, part % PARTS, 1) / WAYS;
-    int at = part;
-    for (; at > 0 && sorted[at - 1] > mean; at--) sorted[at] = sorted[at - 1];
-    sorted[at] = mean;
+    if (least < 0 || mean < least) least = mean;
   }
-  return sorted[PLAINEST_PART];
+  return least;
 }
 
 /* Fine detail, less noise, in the direction that has least, as a share of the coarser, in the sharpest part of the

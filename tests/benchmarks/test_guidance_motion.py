@@ -17,7 +17,7 @@ from training.errors import DataError
 
 @pytest.fixture(scope="module")
 def drawn() -> np.ndarray:
-    return draw_phantom(5, 2, None).rgb
+    return draw_phantom(5, 3, None).rgb
 
 
 def test_a_faster_hand_measures_more_and_smears_in_the_end(drawn):

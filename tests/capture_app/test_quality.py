@@ -128,6 +128,17 @@ def test_detail_is_a_matter_of_sharpness_and_not_of_contrast():
     assert measure_detail(cv2.GaussianBlur(strong, (0, 0), 2)) < 0.75 * measure_detail(faint)
 
 
+@pytest.mark.parametrize("size", [320, 768])
+@pytest.mark.parametrize("tone", [1, 4])
+def test_a_faint_mark_on_smooth_skin_in_focus_is_not_blurred(size, tone):
+    """Its skin has the same fine texture everywhere, which must not pass for noise."""
+    from training.data.datasets.phantom import draw_photo
+    from training.data.datasets.phantom_capture import Capture
+
+    drawn = draw_photo(7, 3, lesion="p_macula", location=None, tone=tone, size=size, capture=Capture())
+    assert check_photo(drawn.image_rgb).focus.severity == "ok"
+
+
 @pytest.mark.parametrize("motion", [0.05, 0.1])
 def test_noise_is_no_detail_where_the_hand_moved_far(motion):
     from training.data.datasets.phantom import draw_photo
