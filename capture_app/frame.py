@@ -1,4 +1,4 @@
-"""What the checks look at: a photo at one fixed size, whole and in cells, as `camera/checks.js` sees it too.
+"""What the checks look at: a photo at one fixed size, whole and in cells, as `camera/frame.js` sees it too.
 
     frame = Frame.of(image_rgb)
     frame.cells.shape, frame.luma.shape

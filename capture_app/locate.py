@@ -5,7 +5,7 @@
 
 The locator says how lesion-like each cell is; the lesion is the region with the most of it, near the middle first.
 Plain skin is what is left and has the hue of most of the rest: no table of tones, the skin in view is its own
-reference. `camera/checks.js` does the same. Torch-free.
+reference. `camera/scene.js` does the same. Torch-free.
 """
 
 from dataclasses import dataclass

@@ -5,8 +5,8 @@
 
 Each check measures and compares with the one table of limits (`limits.json`); `capture_app.words` says what to do
 about it. Light is judged against the skin in view, blur against the photo's own contrast, and all at one fixed
-size, so that neither dark skin nor a large photo is taken for a fault. `camera/checks.js` measures the same. Pure
-functions; torch-free.
+size, so that neither dark skin nor a large photo is taken for a fault. `camera/light.js` and `checks.js` do the
+same. Pure functions; torch-free.
 """
 
 import functools

@@ -2,7 +2,7 @@
  *
  *     python -m capture_app.camera.build_kernel     (to kernel.simd.wasm and kernel.wasm, which are committed)
  *
- * No libc and no memory of its own but the planes of the last part; locator.js and checks.js say what is run, and
+ * No libc and no memory of its own but the planes of the last part; locator.js and frame.js say what is run, and
  * where in memory. Written in vectors of four floats: with SIMD each is one register, without it the compiler takes
  * them apart, so that one source serves browsers old and new.
  */

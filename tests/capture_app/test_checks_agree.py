@@ -39,7 +39,8 @@ def checker() -> Iterator[Any]:
         page.goto(address)
         page.evaluate(
             """async ([limits, binaries]) => {
-              const { makeChecker, makeSceneReader } = await import("/camera/checks.js");
+              const { makeChecker } = await import("/camera/checks.js");
+              const { makeSceneReader } = await import("/camera/scene.js");
               const { loadKernel } = await import("/camera/kernel.js");
               const { loadWeights } = await import("/camera/locator.js");
               const weights = await loadWeights();
