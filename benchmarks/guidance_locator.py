@@ -1,11 +1,15 @@
 """Train the locator, which tells the capture checks where the lesion is, and write its weights.
 
-    python -m benchmarks.guidance_locator path/to/pad_ufes_20 --out capture_app/locator.safetensors
+    python -m benchmarks.guidance_locator path/to/pad_ufes_20 --teacher path/to/resnet18.safetensors
 
 It learns from photos with lesion masks, of the patients on the training side of `guidance_parts.on_training_side`
 only, and from phantoms of a seed of its own; `benchmarks.guidance` measures on others. All are varied anew for
 every step (`guidance_vary`), so that a lesion counts wherever it lies, however small, and whatever the light.
-Half an hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked again.
+
+With `--teacher`, ImageNet's weights, a larger network learns from the photos first (`guidance_finder`), and half
+of each mask is what that one says: where a hand drew a lesion's border as few others would, the locator is not
+held to it. An hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked
+again.
 """
 
 import itertools
@@ -28,7 +32,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from benchmarks.guidance_defects import TONES, Defect, draw_phantom
+from benchmarks.guidance_finder import FINDER_STEPS, TELL_S, Finder, softened, train_finder
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
+from benchmarks.guidance_step import learn, loss_of
 from benchmarks.guidance_vary import FAR_EXTENT, Sheet, vary
 from training.cli import run, whole_file
 from training.data.datasets.phantom_capture import RANGES
@@ -45,10 +51,6 @@ DARK_SHARE = 0.5
 """Of the phantoms, those drawn with the two darkest tones: photos of such skin are the fewest."""
 PHANTOM_KINDS = (0.45, 0.35, 0.2)
 """Shares of them: as they are, from afar, in poor light or aside."""
-BOX_SHARE = 0.5
-"""Of the box in the loss."""
-TELL_S = 5
-"""Between two looks at the progress bar."""
 SAVE_STEPS = 500
 """Between two checkpoints."""
 
@@ -126,6 +128,7 @@ def train_locator(
     *,
     steps: int,
     seed: int,
+    truths: Sequence[np.ndarray] | None = None,
     phantoms: int = PHANTOMS,
     checkpoint: Path | None = None,
     progress: bool = True,
@@ -133,6 +136,7 @@ def train_locator(
     """Train on photos with masks, and on phantoms; the same photos, steps and seed give the same network.
 
     Args:
+        truths: a photo, (side, side) in [0, 1]: what is learned from it instead of its mask.
         checkpoint: written every `SAVE_STEPS`, and gone on from where it is there.
 
     Raises:
@@ -141,14 +145,22 @@ def train_locator(
     if not photos:
         raise DataError("no photo with a lesion mask is on the training side; give a larger data set.")
     quiet: dict[str, Any] = {"disable": not progress, "mininterval": TELL_S}
-    seen = [Sheet.of(photo) for photo in tqdm(photos, unit="photo", **quiet)]
+    own = truths if truths is not None else [photo.mask for photo in photos]
+    pairs = list(zip(photos, own, strict=True))
+    seen = [Sheet.of(photo, truth) for photo, truth in tqdm(pairs, unit="photo", **quiet)]
     drawn = [Sheet.of(training_phantom(index)) for index in tqdm(range(phantoms), unit="phantom", **quiet)]
     torch.manual_seed(seed)
     network = Locator().train().to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), MAX_LR, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LR, steps)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
-    asked = {"photos": len(photos), "phantoms": phantoms, "steps": steps, "seed": seed}
+    asked = {
+        "photos": len(photos),
+        "taught": truths is not None,
+        "phantoms": phantoms,
+        "steps": steps,
+        "seed": seed,
+    }
     begin = _resume(parts, asked, checkpoint)
     batches = iter(DataLoader(_Batches(seen, drawn, seed, begin), batch_size=None, num_workers=1))
     bar = tqdm(range(begin, steps), unit="step", initial=begin, total=steps, **quiet)
@@ -159,28 +171,53 @@ def train_locator(
                 torch.save({"asked": asked, "step": step, **states}, temporary)
         planes, mask = next(batches)
         loss = loss_of(network(planes.to(memory_format=torch.channels_last)), mask)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        learn(loss, optimiser, schedule)
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
     return network.eval()
 
 
-def _resume(parts: dict[str, Any], asked: dict[str, int], checkpoint: Path | None) -> int:
+def _resume(parts: dict[str, Any], asked: dict[str, Any], checkpoint: Path | None) -> int:
     """Load the checkpoint, if there is one; returns the step to begin with."""
     if checkpoint is None or not checkpoint.exists():
         return 0
-    stored = torch.load(checkpoint, weights_only=True)
+    stored = _stored(checkpoint, asked)
+    for name, part in parts.items():
+        part.load_state_dict(stored[name])
+    step: int = stored["step"]
+    return step
+
+
+def _stored(checkpoint: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    stored: dict[str, Any] = torch.load(checkpoint, weights_only=True)
     if stored["asked"] != asked:
         raise DataError(
             f"{checkpoint} is the checkpoint of another training ({stored['asked']}); this one asks for {asked}: "
             "delete it, or give another --out."
         )
-    for name, part in parts.items():
-        part.load_state_dict(stored[name])
-    step: int = stored["step"]
-    return step
+    return stored
+
+
+def taught_truths(
+    photos: Sequence[MaskedPhoto], weights: Path, *, steps: int, seed: int, checkpoint: Path
+) -> list[np.ndarray]:
+    """Each photo's mask, softened by a finder that has learned from all of them.
+
+    Args:
+        checkpoint: where the finder is kept, and taken from where it is there.
+
+    Raises:
+        DataError: the checkpoint is another training's.
+        RecipeError: the weights cannot be read.
+    """
+    asked = {"photos": len(photos), "weights": weights.name, "steps": steps, "seed": seed}
+    if checkpoint.exists():
+        finder = Finder(weights)
+        finder.load_state_dict(_stored(checkpoint, asked)["network"])
+    else:
+        finder = train_finder(photos, weights, steps=steps, seed=seed)
+        with whole_file(checkpoint) as temporary:
+            torch.save({"asked": asked, "network": finder.state_dict()}, temporary)
+    return [softened(finder.eval(), photo) for photo in tqdm(photos, unit="photo", mininterval=TELL_S)]
 
 
 class _Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -213,24 +250,6 @@ def training_phantom(index: int) -> MaskedPhoto:
     return draw_phantom(PHANTOM_SEED, TONES * index + rng.choice(tones), chosen)
 
 
-def loss_of(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Cross entropy by cell, overlap (dice) of the whole, and of its shadows on both axes, which are the box.
-
-    Args:
-        logits: (N, 30, 30).
-        mask: (N, 60, 60) in [0, 1].
-    """
-    truth = functional.avg_pool2d(mask[:, None], 2)[:, 0]
-    found = logits.sigmoid()
-    box = sum(_dice(found.amax(axis), truth.amax(axis)).mean() for axis in (1, 2)) / 2
-    whole = _dice(found.flatten(1), truth.flatten(1)).mean()
-    return functional.binary_cross_entropy_with_logits(logits, truth) + whole + BOX_SHARE * box
-
-
-def _dice(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    return 1 - (2 * (found * truth).sum(1) + 1) / (found.sum(1) + truth.sum(1) + 1)
-
-
 def write_weights(network: Locator, about: dict[str, Any], path: Path) -> None:
     """Write `capture_app/locator.safetensors`: float16, and where the weights come from as its metadata."""
     arrays = {name: np.ascontiguousarray(array, np.float16) for name, array in network.arrays().items()}
@@ -245,8 +264,13 @@ class Arguments:
     data: Annotated[str, tyro.conf.Positional]
     """A data set with lesion masks: a folder such as pad_ufes_20, or a manifest's CSV."""
     out: Path = Path("capture_app/locator.safetensors")
-    """Where the weights are written; beside it, until they are, a checkpoint that an interrupted training goes on
+    """Where the weights are written; beside it, until they are, checkpoints that an interrupted training goes on
     from."""
+    teacher: Path | None = None
+    """ResNet-18's ImageNet weights in torchvision's key names, .safetensors (layer4 is not needed): with them a
+    larger network learns first, and softens the masks."""
+    teacher_steps: int = FINDER_STEPS
+    """Of 8 photos each."""
     steps: int = 18000
     """Of 24 photos each."""
     seed: int = 0
@@ -254,12 +278,21 @@ class Arguments:
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, prog="python -m benchmarks.guidance_locator", args=argv)
-    if arguments.steps < 1:
-        raise DataError(f"--steps is {arguments.steps}; at least 1 is needed.")
+    for name in ("steps", "teacher_steps"):
+        if (asked := getattr(arguments, name)) < 1:
+            raise DataError(f"--{name.replace('_', '-')} is {asked}; at least 1 is needed.")
     manifest = load_manifest(arguments.data)
     photos = [photo for photo in masked_photos(manifest) if on_training_side(photo.group)]
-    checkpoint = arguments.out.with_suffix(".checkpoint.pt")
-    network = train_locator(photos, steps=arguments.steps, seed=arguments.seed, checkpoint=checkpoint)
+    checkpoint, kept = (arguments.out.with_suffix(f".{what}checkpoint.pt") for what in ("", "teacher."))
+    truths = teacher = None
+    if arguments.teacher:
+        teacher = {"weights": arguments.teacher.name, "steps": arguments.teacher_steps}
+        truths = taught_truths(
+            photos, arguments.teacher, steps=arguments.teacher_steps, seed=arguments.seed, checkpoint=kept
+        )
+    network = train_locator(
+        photos, truths=truths, steps=arguments.steps, seed=arguments.seed, checkpoint=checkpoint
+    )
     about = {
         "what": "Weights of capture_app.locator, trained by benchmarks.guidance_locator",
         "data": {
@@ -268,12 +301,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             "photos": len(photos),
             "phantoms": PHANTOMS,
         },
+        "teacher": teacher,
         "steps": arguments.steps,
         "seed": arguments.seed,
         "machine": machine("torch"),
     }
     write_weights(network, about, arguments.out)
-    checkpoint.unlink(missing_ok=True)
+    for path in (checkpoint, kept):
+        path.unlink(missing_ok=True)
     print(f"written to {arguments.out}: {sum(p.numel() for p in network.parameters())} parameters")
     return 0
 

@@ -17,6 +17,9 @@ from training.errors import PhotoError
 
 PHOTO_SIDE_PX = 384
 """Side of the middle square that is degraded and looked at: more than the working size, so that blur is real."""
+STRAY_SHARE = 0.02
+"""Of a mask: a part of it smaller than this is a slip of the hand that drew it. Some of PAD-UFES-20's masks have
+such dots, mostly at the photo's edge, and the box around all of it is not the lesion's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +58,8 @@ def masked_photos(manifest: Manifest, side: int = PHOTO_SIDE_PX) -> Iterator[Mas
         except PhotoError:
             continue
         mask = cv2.resize(mask, photo.shape[1::-1], interpolation=cv2.INTER_AREA)
-        found = MaskedPhoto(
-            _middle(photo, side), _middle(mask, side) > 127, str(row.group), _tone(row.skin_tone)
-        )
+        lesion = _without_strays(_middle(mask, side) > 127)
+        found = MaskedPhoto(_middle(photo, side), lesion, str(row.group), _tone(row.skin_tone))
         if found.mask.any():
             yield found
 
@@ -68,6 +70,13 @@ def _middle(plane: np.ndarray, side: int) -> np.ndarray:
     y0, x0 = (height - shorter) // 2, (width - shorter) // 2
     square = plane[y0 : y0 + shorter, x0 : x0 + shorter]
     return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def _without_strays(mask: np.ndarray) -> np.ndarray:
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8))
+    sizes = np.bincount(labels[mask], minlength=1)
+    kept: np.ndarray = mask & (sizes >= STRAY_SHARE * sizes.sum())[labels]
+    return kept
 
 
 def _tone(stored: object) -> str:

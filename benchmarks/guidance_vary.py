@@ -43,7 +43,7 @@ class Sheet:
     """A photo prepared to be varied."""
 
     photo: tuple[np.ndarray, ...]
-    """By level, (side, side, 4) uint8: RGB, and the lesion's mask, 0 or 255, as a fourth band."""
+    """By level, (side, side, 4) uint8: RGB, and as a fourth band how surely it is the lesion's."""
     skin: tuple[np.ndarray, ...]
     """By level, (side, side, 4) uint8: RGB without the lesion, and zeros."""
     centre_xy: tuple[float, float]
@@ -52,9 +52,13 @@ class Sheet:
     """The lesion's longer side, in the photo's."""
 
     @classmethod
-    def of(cls, photo: MaskedPhoto) -> "Sheet":
-        """Paint the lesion over, and make the pyramid."""
-        mask = photo.mask.astype(np.uint8) * 255
+    def of(cls, photo: MaskedPhoto, truth: np.ndarray | None = None) -> "Sheet":
+        """Paint the lesion over, and make the pyramid.
+
+        Args:
+            truth: (side, side) in [0, 1]: how surely each pixel is the lesion's; `photo.mask` without it.
+        """
+        mask = (255 * (photo.mask if truth is None else truth)).astype(np.uint8)
         small = (PAINTED_SIDE_PX, PAINTED_SIDE_PX)
         around = cv2.resize(mask, small, interpolation=cv2.INTER_AREA)
         around = cv2.dilate((around > 0).astype(np.uint8), np.ones((PAINTED_MARGIN_PX,) * 2, np.uint8))

@@ -23,9 +23,10 @@ from benchmarks.guidance_limits import (
     tightened,
     what_each_allowance_costs,
 )
-from benchmarks.guidance_locator import Locator, loss_of, train_locator, training_phantom, write_weights
+from benchmarks.guidance_locator import Locator, train_locator, training_phantom, write_weights
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from benchmarks.guidance_scores import is_framed, roc_area, summarise, tables
+from benchmarks.guidance_step import loss_of
 from benchmarks.guidance_vary import Sheet, vary
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
@@ -57,6 +58,21 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def photo(photos: Path) -> MaskedPhoto:
     return next(masked_photos(read_manifest_csv(photos)))
+
+
+def test_a_slip_of_the_hand_that_drew_a_mask_is_not_the_lesion(tmp_path: Path):
+    table = write_photos(tmp_path)
+    clean = next(masked_photos(read_manifest_csv(table)))
+    mask = cv2.imread(str(tmp_path / "0-mask.png"))
+    cv2.circle(mask, (SIZE - 8, 8), SIZE // 60, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "0-mask.png"), mask)
+    assert np.array_equal(next(masked_photos(read_manifest_csv(table))).mask, clean.mask)
+    cv2.circle(mask, (SIZE - 60, 60), SIZE // 20, (255, 255, 255), -1)
+    cv2.imwrite(str(tmp_path / "0-mask.png"), mask)
+    two_spots = next(masked_photos(read_manifest_csv(table)))
+    assert two_spots.mask.sum() > 1.05 * clean.mask.sum()
+    assert two_spots.box[1] < clean.box[1]
+    assert two_spots.box[2] < two_spots.mask.shape[1] - 16
 
 
 @pytest.mark.parametrize("defect", [defect for defect in defects() if defect.kind != "off-centring"], ids=str)

@@ -1,15 +1,19 @@
-"""The bound of the guidance benchmark: another network, held to the same rule on the same photos."""
+"""The finder: a network that knows ImageNet, held to the locator's rule on the same photos, and its teacher."""
 
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 import torchvision
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from benchmarks.guidance_bound import SIDE_PX, Finder, finds, main
+from benchmarks import guidance_locator
+from benchmarks.guidance_bound import main
+from benchmarks.guidance_finder import SIDE_PX, Finder, finds, softened
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
 from tests.benchmarks.test_guidance import write_photos
 from training.data.manifest import read_manifest_csv
@@ -74,6 +78,62 @@ def test_the_trunk_is_the_file_s_and_its_first_stages_stay(weights: Path):
     logits.sum().backward()
     assert all(parameter.grad is None for parameter in network.still.parameters())
     assert all(parameter.grad is not None for parameter in network.third.parameters())
+
+
+class Bright(Finder):
+    """Takes what is bright for the lesion."""
+
+    def __init__(self) -> None:
+        torch.nn.Module.__init__(self)
+
+    def forward(self, photos: torch.Tensor) -> torch.Tensor:
+        return 8 * torch.nn.functional.avg_pool2d(photos.mean(1), 4)
+
+
+def test_a_mask_is_softened_by_what_all_looks_say_where_they_say_it(data: Path):
+    rgb, mask = np.zeros((384, 384, 3), np.uint8), np.zeros((384, 384), bool)
+    rgb[40:120, 200:360] = 255
+    mask[80:200, 200:280] = True
+    truth = softened(Bright(), MaskedPhoto(rgb, mask, "a patient", ""))
+    bright = rgb[..., 0] > 0
+    for part, expected in (
+        (bright & mask, 1),
+        (bright & ~mask, 0.5),
+        (~bright & mask, 0.5),
+        (~bright & ~mask, 0),
+    ):
+        at = (
+            cv2.erode(part.astype(np.uint8), np.ones((27, 27), np.uint8)) > 0
+        )  # The answer's pixels are 6.4 wide.
+        assert at.any()
+        assert truth[at] == pytest.approx(expected, abs=0.01)
+
+
+def test_a_finder_teaches_the_locator_once(
+    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taught, trained = [], guidance_locator.train_locator
+
+    def train_locator(photos, *, truths, **how):
+        taught.append(truths)
+        if len(taught) == 1:
+            raise KeyboardInterrupt
+        return trained(photos, truths=truths, phantoms=1, progress=False, **how)
+
+    monkeypatch.setattr(guidance_locator, "train_locator", train_locator)
+    how = ["--out", str(tmp_path / "locator.safetensors"), "--teacher", str(weights), "--steps", "1"]
+    with pytest.raises(KeyboardInterrupt):
+        guidance_locator.main([str(data), *how, "--teacher-steps", "1"])
+    with pytest.raises(DataError, match=r"another training.*delete it"):
+        guidance_locator.main([str(data), *how, "--teacher-steps", "2"])
+    monkeypatch.setattr(guidance_locator, "train_finder", None)  # It is not taught again.
+    assert guidance_locator.main([str(data), *how, "--teacher-steps", "1"]) == 0
+    for first, second in zip(*taught, strict=True):
+        assert np.array_equal(first, second)
+        assert 0 <= first.min() < first.max() <= 1
+    with safe_open(tmp_path / "locator.safetensors", "numpy") as stored:
+        assert json.loads(stored.metadata()["about"])["teacher"] == {"weights": weights.name, "steps": 1}
+    assert not list(tmp_path.glob("*.pt"))
 
 
 def test_its_figures_are_of_both_parts(
