@@ -1,4 +1,4 @@
-"""How lesion-like is each cell of a frame? A small convolutional network, in NumPy.
+"""How lesion-like is each cell of a frame? A small convolutional network, run by onnxruntime.
 
     probability = lesion_probability(frame)
 
@@ -10,9 +10,13 @@ enough for a phone's browser: `camera/locator.js` runs the same weights, `locato
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import onnx
+import onnxruntime
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
 from capture_app.frame import Frame
@@ -22,14 +26,21 @@ LOG_OFFSET = 8.0
 CHANNEL_GAIN = (2.0, 6.0, 6.0)
 """Of lightness, red against green, and yellow against blue."""
 
+OPSET, IR_VERSION = 18, 10
+
 Weights = dict[str, np.ndarray]
 
 
-@cache
 def locator_weights() -> Weights:
     """The arrays of `locator.safetensors` by name, float32."""
     stored = load_file(Path(__file__).with_name("locator.safetensors"))
     return {name: array.astype(np.float32) for name, array in stored.items()}
+
+
+@cache
+def locator_network() -> onnxruntime.InferenceSession:
+    """The network with these weights, opened once a process."""
+    return open_network(locator_weights())
 
 
 def opponent_planes(colours: np.ndarray, medians_of: np.ndarray | None = None) -> np.ndarray:
@@ -53,71 +64,97 @@ def _planes(colours: np.ndarray) -> np.ndarray:
     return np.stack([(red + green + blue) / 3, red - green, (red + green) / 2 - blue])
 
 
-def lesion_probability(frame: Frame, weights: Weights | None = None) -> np.ndarray:
+def lesion_probability(frame: Frame, network: onnxruntime.InferenceSession | None = None) -> np.ndarray:
     """Run the network.
 
     Args:
-        weights: those of `locator.safetensors` if None.
+        network: of `open_network`; that of `locator.safetensors` if None.
 
     Returns:
         (rows, columns) float32 in [0, 1], by cell of the frame.
     """
-    own = locator_weights() if weights is None else weights
-    planes = opponent_planes(frame.fine, frame.cells)
-    stem = np.maximum(_convolve(planes, own["stem"], own["stem_bias"]), 0)
-    first = _block(own, "e1b", _block(own, "e1a", stem, 2), 1)
-    second = _block(own, "e2b", _block(own, "e2a", first, 2), 1)
-    third = _block(own, "e3b", _block(own, "e3a", second, 2), 1)
-    fourth = _block(own, "e4b", _block(own, "e4a", third, 2), 1)
-    gate = own["gate"] @ fourth.mean((1, 2)) + own["gate_bias"]
-    up = fourth * _sigmoid(gate)[:, None, None]
-    for name, skip in (("3", third), ("2", second), ("1", first)):
-        narrowed = _pointwise(up, own[f"u{name}"], own[f"u{name}_bias"])
-        up = _block(own, f"f{name}", skip + _nearest(narrowed, skip.shape[1:]), 1)
-    logit = _pointwise(up, own["out"], own["out_bias"])[0]
+    own = locator_network() if network is None else network
+    found: np.ndarray = own.run(None, {"planes": opponent_planes(frame.fine, frame.cells)[None]})[0][0, 0]
     rows, columns = frame.cells.shape[:2]
-    return cv2.resize(
-        _sigmoid(logit), (2 * logit.shape[1], 2 * logit.shape[0]), interpolation=cv2.INTER_LINEAR
-    )[:rows, :columns]
+    doubled = (2 * found.shape[1], 2 * found.shape[0])
+    return cv2.resize(found, doubled, interpolation=cv2.INTER_LINEAR)[:rows, :columns]
 
 
-def _block(own: Weights, name: str, planes: np.ndarray, stride: int) -> np.ndarray:
-    """3x3 within each channel, then 1x1 across them, then ReLU."""
-    kernel, seen = own[f"{name}_depth"], _shifted(planes, stride)
-    spread = np.zeros(seen[0, 0].shape, np.float32)
-    term = np.empty_like(spread)
-    for y, x in np.ndindex(3, 3):
-        spread += np.multiply(kernel[:, y, x, None, None], seen[y, x], out=term)
-    mixed = _pointwise(spread, own[name], own[f"{name}_bias"])
-    return np.maximum(mixed, 0, out=mixed)
+def open_network(weights: Weights) -> onnxruntime.InferenceSession:
+    """The network with weights by the names of `locator.safetensors`, float32; on one thread of the CPU.
+
+    It takes "planes", (1, 3, rows, columns) float32, and gives (1, 1, rows / 4, columns / 4), rounded up, in
+    [0, 1].
+    """
+    graph = _Graph(weights)
+    first = graph.encoded("e1", graph.convolved("planes", "stem", stride=2))
+    second = graph.encoded("e2", first)
+    third = graph.encoded("e3", second)
+    fourth = graph.encoded("e4", third)
+    gate = graph.convolved(graph.add("GlobalAveragePool", fourth), "gate", rectified=False)
+    up = graph.add("Mul", fourth, graph.add("Sigmoid", gate))
+    for level, skip in (("3", third), ("2", second), ("1", first)):
+        enlarged = graph.enlarged(graph.convolved(up, f"u{level}", rectified=False), skip)
+        up = graph.block(f"f{level}", graph.add("Add", skip, enlarged))
+    graph.add("Sigmoid", graph.convolved(up, "out", rectified=False), to="probability")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(
+        graph.model().SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
-def _convolve(planes: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """3x3 over all channels, stride 2, a margin of zeros."""
-    columns = np.ascontiguousarray(_shifted(planes, 2).transpose(2, 0, 1, 3, 4))
-    return _pointwise(columns.reshape(-1, *columns.shape[3:]), kernel.reshape(len(kernel), -1), bias)
+class _Graph:
+    """An ONNX graph that grows by a node at a time; each method gives the name of what it computes."""
 
+    def __init__(self, weights: Weights) -> None:
+        self.weights = weights
+        self.nodes: list[NodeProto] = []
+        self.arrays: dict[str, np.ndarray] = {}
 
-def _shifted(planes: np.ndarray, stride: int) -> np.ndarray:
-    """(3, 3, channels, rows, columns), a view: what each tap of a 3x3 kernel sees of planes in a zero margin."""
-    channels, height, width = planes.shape
-    padded = np.zeros((channels, height + 2, width + 2), np.float32)
-    padded[:, 1:-1, 1:-1] = planes
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(1, 2))
-    return windows[:, ::stride, ::stride].transpose(3, 4, 0, 1, 2)
+    def add(self, operator: str, *inputs: str, to: str | None = None, **attributes: Any) -> str:
+        name = to or f"{operator}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [name], **attributes))
+        return name
 
+    def convolved(self, planes: str, name: str, *, stride: int = 1, rectified: bool = True) -> str:
+        """3x3 or 1x1 over all channels, as the weights are; then ReLU, if asked."""
+        kernel, bias = self.weights[name], self.weights[f"{name}_bias"]
+        taps = kernel if kernel.ndim == 4 else kernel[:, :, None, None]
+        found = self._convolution(planes, name, taps, stride, bias)
+        return self.add("Relu", found) if rectified else found
 
-def _pointwise(planes: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    mixed = matrix @ planes.reshape(len(planes), -1)
-    mixed += bias[:, None]
-    return mixed.reshape(-1, *planes.shape[1:])
+    def block(self, name: str, planes: str, stride: int = 1) -> str:
+        """3x3 within each channel, then 1x1 across them, then ReLU."""
+        kernel = self.weights[f"{name}_depth"]
+        return self.convolved(self._convolution(planes, f"{name}_depth", kernel[:, None], stride), name)
 
+    def encoded(self, name: str, planes: str) -> str:
+        """A block that halves, and one that does not."""
+        return self.block(f"{name}b", self.block(f"{name}a", planes, stride=2))
 
-def _nearest(planes: np.ndarray, size_hw: tuple[int, ...]) -> np.ndarray:
-    rows = np.arange(size_hw[0]) * planes.shape[1] // size_hw[0]
-    columns = np.arange(size_hw[1]) * planes.shape[2] // size_hw[1]
-    return planes[:, rows][:, :, columns]
+    def enlarged(self, planes: str, like: str) -> str:
+        """To the rows and columns of another, by the nearest."""
+        kept, wanted = self.add("Shape", planes, end=2), self.add("Shape", like, start=2)
+        size = self.add("Concat", kept, wanted, axis=0)
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return self.add("Resize", planes, "", "", size, **how)
 
+    def _convolution(
+        self, planes: str, name: str, kernel: np.ndarray, stride: int, bias: np.ndarray | None = None
+    ) -> str:
+        own = {name: kernel} if bias is None else {name: kernel, f"{name}_bias": bias}
+        self.arrays |= own
+        groups = 1 if bias is not None else len(kernel)
+        margin = [kernel.shape[-1] // 2] * 4
+        return self.add("Conv", planes, *own, strides=[stride] * 2, pads=margin, group=groups)
 
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-values)), np.float32)
+    def model(self) -> onnx.ModelProto:
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, None, None])
+            for name, channels in (("planes", 3), ("probability", 1))
+        ]
+        stored = [numpy_helper.from_array(array, name) for name, array in self.arrays.items()]
+        graph = helper.make_graph(self.nodes, "locator", ends[:1], ends[1:], stored)
+        opset = helper.make_opsetid("", OPSET)
+        return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)

@@ -30,7 +30,7 @@ from benchmarks.guidance_step import loss_of
 from benchmarks.guidance_vary import Sheet, vary
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
-from capture_app.locator import lesion_probability, opponent_planes
+from capture_app.locator import lesion_probability, open_network, opponent_planes
 from capture_app.quality import limits, measures_of
 from tests.capture_app.test_quality import SIZE, draw_lesion
 from training.data.manifest import read_manifest_csv
@@ -202,7 +202,7 @@ def test_photos_without_masks_are_refused(tmp_path: Path):
         main([str(tmp_path / "photos.csv")])
 
 
-def test_numpy_runs_the_locator_that_torch_trained():
+def test_onnxruntime_runs_the_locator_that_torch_trained():
     torch.manual_seed(0)
     network = Locator()
     for norm in network.modules():
@@ -215,7 +215,8 @@ def test_numpy_runs_the_locator_that_torch_trained():
     with torch.inference_mode():
         half = network(torch.from_numpy(opponent_planes(frame.fine, frame.cells))[None]).sigmoid()
         whole = functional.interpolate(half[:, None], scale_factor=2, mode="bilinear")[0, 0, :rows, :columns]
-    assert np.allclose(lesion_probability(frame, network.arrays()), whole.numpy(), atol=1e-5)
+    found = lesion_probability(frame, open_network(network.arrays()))
+    assert np.allclose(found, whole.numpy(), atol=1e-5)
 
 
 def test_training_the_locator_repeats_itself_and_its_file_holds_it(photo: MaskedPhoto, tmp_path: Path):

@@ -15,7 +15,7 @@ from capture_app import quality
 from capture_app.camera.build_kernel import PROCESSORS
 from capture_app.frame import Frame
 from capture_app.locate import read_scene
-from capture_app.locator import lesion_probability
+from capture_app.locator import lesion_probability, open_network
 from capture_app.quality import check_photo, measure_detail, measures_of
 from tests.capture_app import check_vectors
 from tests.capture_app.check_vectors import draw_frame
@@ -152,11 +152,12 @@ def test_the_network_and_the_detail_are_those_of_python(checker, binary):
 @pytest.mark.parametrize("widths", [(7, 5, 6, 9, 14), (8, 16, 24, 40, 68)])
 def test_a_network_of_other_widths_is_run_as_python_runs_it(checker, binary, widths):
     weights = random_weights(*widths)
+    network = open_network(weights)
     arrays = {
         name: {"shape": array.shape, "values": array.ravel().tolist()} for name, array in weights.items()
     }
     for rgb in list(frames_of_all_sizes())[::3]:
-        expected = lesion_probability(Frame.of(rgb), weights)
+        expected = lesion_probability(Frame.of(rgb), network)
         found = np.array(run_in_browser(checker, rgb, binary, "look", arrays))
         assert expected.std() > 0.02
         assert np.abs(found.reshape(expected.shape) - expected).max() < 1e-5
