@@ -39,6 +39,7 @@ from benchmarks.guidance_vary import FAR_EXTENT, Sheet, vary
 from training.cli import run, whole_file
 from training.data.datasets.phantom_capture import RANGES
 from training.data.datasets.registry import load_manifest
+from training.data.manifest import Manifest
 from training.errors import DataError
 from training.machine import machine
 
@@ -257,15 +258,10 @@ def write_weights(network: Locator, about: dict[str, Any], path: Path) -> None:
         save_file(arrays, temporary, {"about": json.dumps(about)})
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """Train the network that finds the lesion in a frame, on photos with lesion masks."""
+@dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """How a locator is trained."""
 
-    data: Annotated[str, tyro.conf.Positional]
-    """A data set with lesion masks: a folder such as pad_ufes_20, or a manifest's CSV."""
-    out: Path = Path("capture_app/locator.safetensors")
-    """Where the weights are written; beside it, until they are, checkpoints that an interrupted training goes on
-    from."""
     teacher: Path | None = None
     """ResNet-18's ImageNet weights in torchvision's key names, .safetensors (layer4 is not needed): with them a
     larger network learns first, and softens the masks."""
@@ -275,40 +271,58 @@ class Arguments:
     """Of 24 photos each."""
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "teacher_steps"):
+            if (asked := getattr(self, name)) < 1:
+                raise DataError(f"--{name.replace('_', '-')} is {asked}; at least 1 is needed.")
+
+    def about(self, manifest: Manifest, photos: Sequence[MaskedPhoto]) -> dict[str, Any]:
+        """What the weights are told apart by."""
+        own = {"name": manifest.name, "fingerprint": manifest.fingerprint()}
+        return {
+            "data": {**own, "photos": len(photos), "phantoms": PHANTOMS},
+            "teacher": self.teacher and {"weights": self.teacher.name, "steps": self.teacher_steps},
+            "steps": self.steps,
+            "seed": self.seed,
+        }
+
+
+def teach(manifest: Manifest, photos: Sequence[MaskedPhoto], how: Teaching, out: Path) -> Locator:
+    """Train on these photos of the data set and write the weights; beside them, until they are written, lie the
+    checkpoints that an interrupted training goes on from.
+
+    Raises:
+        DataError: there is no photo, or a checkpoint is another training's.
+        RecipeError: the teacher's weights cannot be read.
+    """
+    checkpoint, kept = (out.with_suffix(f".{what}checkpoint.pt") for what in ("", "teacher."))
+    truths = None
+    if how.teacher:
+        truths = taught_truths(photos, how.teacher, steps=how.teacher_steps, seed=how.seed, checkpoint=kept)
+    network = train_locator(photos, truths=truths, steps=how.steps, seed=how.seed, checkpoint=checkpoint)
+    what = "Weights of capture_app.locator, trained by benchmarks.guidance_locator"
+    write_weights(network, {"what": what, **how.about(manifest, photos), "machine": machine("torch")}, out)
+    for path in (checkpoint, kept):
+        path.unlink(missing_ok=True)
+    return network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments(Teaching):
+    """Train the network that finds the lesion in a frame, on photos with lesion masks."""
+
+    data: Annotated[str, tyro.conf.Positional]
+    """A data set with lesion masks: a folder such as pad_ufes_20, or a manifest's CSV."""
+    out: Path = Path("capture_app/locator.safetensors")
+    """Where the weights are written; beside it, until they are, checkpoints that an interrupted training goes on
+    from."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = tyro.cli(Arguments, prog="python -m benchmarks.guidance_locator", args=argv)
-    for name in ("steps", "teacher_steps"):
-        if (asked := getattr(arguments, name)) < 1:
-            raise DataError(f"--{name.replace('_', '-')} is {asked}; at least 1 is needed.")
     manifest = load_manifest(arguments.data)
     photos = [photo for photo in masked_photos(manifest) if on_training_side(photo.group)]
-    checkpoint, kept = (arguments.out.with_suffix(f".{what}checkpoint.pt") for what in ("", "teacher."))
-    truths = teacher = None
-    if arguments.teacher:
-        teacher = {"weights": arguments.teacher.name, "steps": arguments.teacher_steps}
-        truths = taught_truths(
-            photos, arguments.teacher, steps=arguments.teacher_steps, seed=arguments.seed, checkpoint=kept
-        )
-    network = train_locator(
-        photos, truths=truths, steps=arguments.steps, seed=arguments.seed, checkpoint=checkpoint
-    )
-    about = {
-        "what": "Weights of capture_app.locator, trained by benchmarks.guidance_locator",
-        "data": {
-            "name": manifest.name,
-            "fingerprint": manifest.fingerprint(),
-            "photos": len(photos),
-            "phantoms": PHANTOMS,
-        },
-        "teacher": teacher,
-        "steps": arguments.steps,
-        "seed": arguments.seed,
-        "machine": machine("torch"),
-    }
-    write_weights(network, about, arguments.out)
-    for path in (checkpoint, kept):
-        path.unlink(missing_ok=True)
+    network = teach(manifest, photos, arguments, arguments.out)
     print(f"written to {arguments.out}: {sum(p.numel() for p in network.parameters())} parameters")
     return 0
 

@@ -15,6 +15,8 @@ from training.data.manifest import Manifest
 from training.data.photo import read_photo
 from training.errors import PhotoError
 
+FOLDS = 3
+"""Into which the patients are dealt."""
 PHOTO_SIDE_PX = 384
 """Side of the middle square that is degraded and looked at: more than the working size, so that blur is real."""
 STRAY_SHARE = 0.02
@@ -42,9 +44,14 @@ class MaskedPhoto:
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def fold_of(group: str) -> int:
+    """Which of `FOLDS` a patient is in, by the name alone."""
+    return zlib.crc32(group.encode()) % FOLDS
+
+
 def on_training_side(group: str) -> bool:
-    """Two thirds of the patients, by their name alone: limits are set on these and measured on the others."""
-    return zlib.crc32(group.encode()) % 3 != 0
+    """All folds but the first: limits are set on these patients and measured on the others."""
+    return fold_of(group) != 0
 
 
 def masked_photos(manifest: Manifest, side: int = PHOTO_SIDE_PX) -> Iterator[MaskedPhoto]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import onnxruntime
 
 from capture_app.frame import CELL_PX, Frame
 from capture_app.locator import lesion_probability, opponent_planes
@@ -60,14 +61,15 @@ class Scene:
     lesion: Lesion
 
 
-def read_scene(image_rgb: np.ndarray) -> Scene:
+def read_scene(image_rgb: np.ndarray, network: onnxruntime.InferenceSession | None = None) -> Scene:
     """Find the lesion and the plain skin around it.
 
     Args:
         image_rgb: (H, W, 3) uint8, RGB, upright.
+        network: of `capture_app.locator.open_network`; that of `locator.safetensors` if None.
     """
     frame = Frame.of(image_rgb)
-    probability = lesion_probability(frame)
+    probability = lesion_probability(frame, network)
     region, likelihood = lesion_region(probability)
     skin = _plain_skin(frame, probability)
     lesion = _describe(region, likelihood, frame, image_rgb.shape[:2])

@@ -27,19 +27,20 @@ CHANNEL_GAIN = (2.0, 6.0, 6.0)
 """Of lightness, red against green, and yellow against blue."""
 
 OPSET, IR_VERSION = 18, 10
+SHIPPED = Path(__file__).with_name("locator.safetensors")
 
 Weights = dict[str, np.ndarray]
 
 
-def locator_weights() -> Weights:
-    """The arrays of `locator.safetensors` by name, float32."""
-    stored = load_file(Path(__file__).with_name("locator.safetensors"))
+def locator_weights(path: Path = SHIPPED) -> Weights:
+    """The arrays of a locator's file by name, float32."""
+    stored = load_file(path)
     return {name: array.astype(np.float32) for name, array in stored.items()}
 
 
 @cache
 def locator_network() -> onnxruntime.InferenceSession:
-    """The network with these weights, opened once a process."""
+    """The network with the shipped weights, opened once a process."""
     return open_network(locator_weights())
 
 

@@ -1,0 +1,70 @@
+"""Cross-validation of the locator: who is looked at by whom, and what is done again."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import guidance_folds
+from benchmarks.guidance_folds import main
+from benchmarks.guidance_locator import Locator, write_weights
+from benchmarks.guidance_parts import FOLDS, fold_of, masked_photos
+from capture_app.locator import locator_weights
+from tests.benchmarks.test_guidance import write_photos
+from training.data.manifest import read_manifest_csv
+from training.errors import DataError
+
+
+class Taught(Locator):
+    """As if it had learned: with the shipped weights, or blind."""
+
+    def __init__(self, *, sees: bool) -> None:
+        super().__init__()
+        self.sees = sees
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        shipped = locator_weights()
+        return shipped if self.sees else {name: np.zeros_like(array) for name, array in shipped.items()}
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> list[str]:
+    photos = write_photos(tmp_path)
+    return [str(photos), "--out", str(tmp_path / "folds"), "--result", str(tmp_path / "folds.json")]
+
+
+def test_each_fold_is_looked_at_by_weights_that_have_not_seen_it(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    taught: list[set[str]] = []
+
+    def teach(manifest, photos, how, out):
+        taught.append({photo.group for photo in photos})
+        write_weights(Taught(sees=len(taught) == 1), how.about(manifest, photos), out)
+
+    monkeypatch.setattr(guidance_folds, "teach", teach)
+    assert main([*asked, "--steps", "1"]) == 0
+    groups = [photo.group for photo in masked_photos(read_manifest_csv(Path(asked[0])))]
+    for fold, seen in enumerate(taught):
+        assert seen == {group for group in groups if fold_of(group) != fold}
+    record = json.loads((tmp_path / "folds.json").read_text())
+    sizes = [own["photos"] for own in record["folds"]]
+    assert sizes == [sum(fold_of(group) == fold for group in groups) for fold in range(FOLDS)]
+    assert record["folds"][0]["found"] == 1
+    assert [own["found"] for own in record["folds"][1:]] == [0, 0]
+    assert record["all"]["found"] == pytest.approx(sizes[0] / len(groups))
+    assert record["all"]["patients"] == len(set(groups))
+
+    monkeypatch.setattr(guidance_folds, "teach", None)  # What is there is not taught again,
+    assert main([*asked, "--steps", "1"]) == 0
+    with pytest.raises(DataError, match=r"fold-0.*steps 1 and 2 is asked for: delete it"):
+        main([*asked, "--steps", "2"])  # unless it is something else.
+
+
+def test_too_few_patients_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    photos = write_photos(tmp_path)
+    monkeypatch.setattr(guidance_folds, "fold_of", lambda group: 0)
+    with pytest.raises(DataError, match="a fold of 3 has no photo"):
+        main([str(photos), "--out", str(tmp_path / "folds")])
+    assert not (tmp_path / "folds").exists()
