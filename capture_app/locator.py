@@ -144,6 +144,7 @@ class _Graph:
     def _convolution(
         self, planes: str, name: str, kernel: np.ndarray, stride: int, bias: np.ndarray | None = None
     ) -> str:
+        """Over all channels, or, without a bias, within each."""
         own = {name: kernel} if bias is None else {name: kernel, f"{name}_bias": bias}
         self.arrays |= own
         groups = 1 if bias is not None else len(kernel)
