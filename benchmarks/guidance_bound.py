@@ -4,7 +4,8 @@
 
 `guidance_finder`'s network, far too slow for a preview, learns from the photos with masks that the locator learns
 from, and is measured on the same others by the same rule. What it misses too is a matter of the masks or of too
-few photos, not of the locator's size. Half an hour of one core.
+few photos, not of the locator's size. Half an hour of one core; what was interrupted goes on when the same is
+asked again.
 """
 
 import json
@@ -57,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, own in parts.items():
         if not own:
             raise DataError(f"no photo with a lesion mask is on the {name} side; give a larger data set.")
-    network = train_finder(parts["training"], arguments.weights, steps=arguments.steps, seed=arguments.seed)
+    checkpoint = arguments.out.with_suffix(".checkpoint.pt")
+    how: dict[str, Any] = {"steps": arguments.steps, "seed": arguments.seed, "checkpoint": checkpoint}
+    network = train_finder(parts["training"], arguments.weights, **how)
     figures: dict[str, Any] = {
         "data": {"name": manifest.name, "fingerprint": manifest.fingerprint()},
         "weights": arguments.weights.name,
@@ -77,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     with whole_file(arguments.out) as temporary:
         temporary.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    checkpoint.unlink(missing_ok=True)
     print(f"written to {arguments.out}")
     return 0
 

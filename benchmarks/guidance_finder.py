@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.guidance_parts import MaskedPhoto
 from benchmarks.guidance_scores import located
-from benchmarks.guidance_step import learn, loss_of
+from benchmarks.guidance_step import Checkpoint, fingerprint, learn, loss_of
 from capture_app.locate import lesion_region
 from training.models.networks import build_network
 from training.models.weights import load_weights
@@ -38,6 +38,8 @@ LOOKS = tuple(itertools.product((False, True), ((), (-1,), (-2,), (-1, -2))))
 """Turned over the diagonal or not, and then mirrored along these axes."""
 TELL_S = 5
 """Between two looks at the progress bar."""
+SAVE_STEPS = 100
+"""Between two checkpoints."""
 OWN_SHARE, FAINT = 0.5, 0.25
 """Of the finder in a softened mask, and the answer below which it is left out."""
 
@@ -100,8 +102,18 @@ def _enlarged(planes: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return functional.interpolate(planes, size=like.shape[2:], mode="bilinear")
 
 
-def train_finder(photos: Sequence[MaskedPhoto], weights: Path, *, steps: int, seed: int) -> Finder:
-    """The same photos, weights, steps and seed give the same network."""
+def train_finder(
+    photos: Sequence[MaskedPhoto], weights: Path, *, steps: int, seed: int, checkpoint: Path | None = None
+) -> Finder:
+    """The same photos, weights, steps and seed give the same network.
+
+    Args:
+        checkpoint: written every `SAVE_STEPS` and at the end, and gone on from where it is there.
+
+    Raises:
+        DataError: the checkpoint is another training's.
+        RecipeError: the weights cannot be read.
+    """
     torch.manual_seed(seed)
     network = Finder(weights).train()
     taught_on = [*network.second.parameters(), *network.third.parameters()]
@@ -110,13 +122,21 @@ def train_finder(photos: Sequence[MaskedPhoto], weights: Path, *, steps: int, se
     groups = [{"params": own, "lr": rate} for own, rate in zip((taught_on, new), RATES, strict=True)]
     optimiser = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, list(RATES), steps)
-    bar = tqdm(range(steps), unit="step", mininterval=TELL_S)
-    for _ in bar:
+    parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
+    asked = {"photos": fingerprint(photos), "weights": weights.name, "steps": steps, "seed": seed}
+    kept = Checkpoint(checkpoint, asked)
+    begin = kept.resume(parts)
+    bar = tqdm(range(begin, steps), unit="step", initial=begin, total=steps, mininterval=TELL_S)
+    for step in bar:
+        if step > begin and step % SAVE_STEPS == 0:
+            kept.keep(parts, step)
         chosen = torch.randint(len(photos), (BATCH,)).tolist()
         seen, masks = zip(*(_varied(photos[index]) for index in chosen), strict=True)
         loss = loss_of(network(torch.stack(seen)), torch.stack(masks))
         learn(loss, optimiser, schedule)
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+    if begin < steps:
+        kept.keep(parts, steps)
     return network.eval()
 
 

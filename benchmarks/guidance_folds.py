@@ -6,7 +6,7 @@ The patients are dealt into three folds (`guidance_parts.fold_of`). Each is look
 from the other two alone, finder and all, as `guidance_locator` trains it, so that every photo counts and not only
 those of the fold that `guidance` measures on. That fold is the first, so the shipped `locator.safetensors` may be
 copied to `fold-0.safetensors` beforehand. An hour a fold on two cores; what was interrupted goes on when the same
-is asked again, but for a finder that had not yet learned.
+is asked again.
 """
 
 import json

@@ -8,7 +8,7 @@ every step (`guidance_vary`), so that a lesion counts wherever it lies, however 
 
 With `--teacher`, ImageNet's weights, a larger network learns from the photos first (`guidance_finder`), and half
 of each mask is what that one says: where a hand drew a lesion's border as few others would, the locator is not
-held to it. An hour on two cores; what was interrupted goes on from its last 500 steps when the same is asked
+held to it. An hour on two cores; what was interrupted goes on from its last checkpoint when the same is asked
 again.
 """
 
@@ -32,9 +32,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from benchmarks.guidance_defects import TONES, Defect, draw_phantom
-from benchmarks.guidance_finder import FINDER_STEPS, TELL_S, Finder, softened, train_finder
+from benchmarks.guidance_finder import FINDER_STEPS, TELL_S, softened, train_finder
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
-from benchmarks.guidance_step import learn, loss_of
+from benchmarks.guidance_step import Checkpoint, fingerprint, learn, loss_of
 from benchmarks.guidance_vary import FAR_EXTENT, Sheet, vary
 from training.cli import run, whole_file
 from training.data.datasets.phantom_capture import RANGES
@@ -156,20 +156,19 @@ def train_locator(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, MAX_LR, steps)
     parts: dict[str, Any] = {"network": network, "optimiser": optimiser, "schedule": schedule}
     asked = {
-        "photos": len(photos),
+        "photos": fingerprint(photos),
         "taught": truths is not None,
         "phantoms": phantoms,
         "steps": steps,
         "seed": seed,
     }
-    begin = _resume(parts, asked, checkpoint)
+    kept = Checkpoint(checkpoint, asked)
+    begin = kept.resume(parts)
     batches = iter(DataLoader(_Batches(seen, drawn, seed, begin), batch_size=None, num_workers=1))
     bar = tqdm(range(begin, steps), unit="step", initial=begin, total=steps, **quiet)
     for step in bar:
-        if checkpoint and step > begin and step % SAVE_STEPS == 0:
-            states = {name: part.state_dict() for name, part in parts.items()}
-            with whole_file(checkpoint) as temporary:
-                torch.save({"asked": asked, "step": step, **states}, temporary)
+        if step > begin and step % SAVE_STEPS == 0:
+            kept.keep(parts, step)
         planes, mask = next(batches)
         loss = loss_of(network(planes.to(memory_format=torch.channels_last)), mask)
         learn(loss, optimiser, schedule)
@@ -177,48 +176,12 @@ def train_locator(
     return network.eval()
 
 
-def _resume(parts: dict[str, Any], asked: dict[str, Any], checkpoint: Path | None) -> int:
-    """Load the checkpoint, if there is one; returns the step to begin with."""
-    if checkpoint is None or not checkpoint.exists():
-        return 0
-    stored = _stored(checkpoint, asked)
-    for name, part in parts.items():
-        part.load_state_dict(stored[name])
-    step: int = stored["step"]
-    return step
-
-
-def _stored(checkpoint: Path, asked: dict[str, Any]) -> dict[str, Any]:
-    stored: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-    if stored["asked"] != asked:
-        raise DataError(
-            f"{checkpoint} is the checkpoint of another training ({stored['asked']}); this one asks for {asked}: "
-            "delete it, or give another --out."
-        )
-    return stored
-
-
 def taught_truths(
     photos: Sequence[MaskedPhoto], weights: Path, *, steps: int, seed: int, checkpoint: Path
 ) -> list[np.ndarray]:
-    """Each photo's mask, softened by a finder that has learned from all of them.
-
-    Args:
-        checkpoint: where the finder is kept, and taken from where it is there.
-
-    Raises:
-        DataError: the checkpoint is another training's.
-        RecipeError: the weights cannot be read.
-    """
-    asked = {"photos": len(photos), "weights": weights.name, "steps": steps, "seed": seed}
-    if checkpoint.exists():
-        finder = Finder(weights)
-        finder.load_state_dict(_stored(checkpoint, asked)["network"])
-    else:
-        finder = train_finder(photos, weights, steps=steps, seed=seed)
-        with whole_file(checkpoint) as temporary:
-            torch.save({"asked": asked, "network": finder.state_dict()}, temporary)
-    return [softened(finder.eval(), photo) for photo in tqdm(photos, unit="photo", mininterval=TELL_S)]
+    """Each photo's mask, softened by a finder that has learned from all of them (`train_finder`)."""
+    finder = train_finder(photos, weights, steps=steps, seed=seed, checkpoint=checkpoint)
+    return [softened(finder, photo) for photo in tqdm(photos, unit="photo", mininterval=TELL_S)]
 
 
 class _Batches(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):

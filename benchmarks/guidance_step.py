@@ -1,10 +1,20 @@
-"""A step of learning where the lesion is: what a network is held to, and how it follows.
+"""A step of learning where the lesion is: what a network is held to, how it follows, and how it goes on later.
 
 learn(loss_of(network(planes), mask), optimiser, schedule)
 """
 
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch.nn import functional
+
+from benchmarks.guidance_parts import MaskedPhoto
+from training.cli import whole_file
+from training.errors import DataError
 
 BOX_SHARE = 0.5
 """Of the box in the loss."""
@@ -36,3 +46,50 @@ def learn(
     loss.backward()
     optimiser.step()
     schedule.step()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What an interrupted training goes on from, the same chances included."""
+
+    path: Path | None
+    """Where it lies; None keeps none."""
+    asked: dict[str, Any]
+    """What tells this training from another."""
+
+    def resume(self, parts: dict[str, Any]) -> int:
+        """Load the parts' states, if there are any; returns the step to begin with.
+
+        Raises:
+            DataError: the checkpoint is another training's.
+        """
+        if self.path is None or not self.path.exists():
+            return 0
+        stored: dict[str, Any] = torch.load(self.path, weights_only=True)
+        if stored["asked"] != self.asked:
+            raise DataError(
+                f"{self.path} is the checkpoint of another training ({stored['asked']}); this one asks for "
+                f"{self.asked}: delete it, or give another --out."
+            )
+        for name, part in parts.items():
+            part.load_state_dict(stored[name])
+        torch.set_rng_state(stored["chance"])
+        step: int = stored["step"]
+        return step
+
+    def keep(self, parts: dict[str, Any], step: int) -> None:
+        """Write the parts' states before this step."""
+        if self.path is None:
+            return
+        states = {name: part.state_dict() for name, part in parts.items()}
+        with whole_file(self.path) as temporary:
+            own = {"asked": self.asked, "step": step, "chance": torch.get_rng_state()}
+            torch.save({**own, **states}, temporary)
+
+
+def fingerprint(photos: Sequence[MaskedPhoto]) -> str:
+    """How many they are, and a checksum of them and their masks."""
+    checksum = 0
+    for photo in photos:
+        checksum = zlib.crc32(photo.mask.tobytes(), zlib.crc32(photo.rgb.tobytes(), checksum))
+    return f"{len(photos)}, {checksum:08x}"

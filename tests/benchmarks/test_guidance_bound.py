@@ -11,10 +11,11 @@ import torchvision
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from benchmarks import guidance_locator
+from benchmarks import guidance_finder, guidance_locator
 from benchmarks.guidance_bound import main
-from benchmarks.guidance_finder import SIDE_PX, Finder, finds, softened
+from benchmarks.guidance_finder import SIDE_PX, Finder, finds, softened, train_finder
 from benchmarks.guidance_parts import MaskedPhoto, masked_photos, on_training_side
+from benchmarks.guidance_step import loss_of
 from tests.benchmarks.test_guidance import write_photos
 from training.data.manifest import read_manifest_csv
 from training.errors import DataError, RecipeError
@@ -109,6 +110,36 @@ def test_a_mask_is_softened_by_what_all_looks_say_where_they_say_it(data: Path):
         assert truth[at] == pytest.approx(expected, abs=0.01)
 
 
+def test_an_interrupted_finder_goes_on_to_the_same_weights(
+    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    photos, steps = list(masked_photos(read_manifest_csv(data))), 0
+
+    def interrupted(*args: torch.Tensor) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            raise KeyboardInterrupt
+        return loss_of(*args)
+
+    def train(seed: int, checkpoint: Path | None) -> Finder:
+        return train_finder(photos[:3], weights, steps=3, seed=seed, checkpoint=checkpoint)
+
+    monkeypatch.setattr(guidance_finder, "SAVE_STEPS", 1)
+    monkeypatch.setattr(guidance_finder, "loss_of", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(5, tmp_path / "checkpoint.pt")
+    resumed = train(5, tmp_path / "checkpoint.pt").state_dict()
+    assert steps == 3 + 1  # The last step alone, which had failed.
+    for name, value in train(5, None).state_dict().items():
+        assert torch.equal(resumed[name], value), name
+    with pytest.raises(DataError, match=r"another training.*delete it"):
+        train(6, tmp_path / "checkpoint.pt")
+    photos.reverse()
+    with pytest.raises(DataError, match=r"another training.*delete it"):  # As many photos, but others.
+        train(5, tmp_path / "checkpoint.pt")
+
+
 def test_a_finder_teaches_the_locator_once(
     data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -126,7 +157,7 @@ def test_a_finder_teaches_the_locator_once(
         guidance_locator.main([str(data), *how, "--teacher-steps", "1"])
     with pytest.raises(DataError, match=r"another training.*delete it"):
         guidance_locator.main([str(data), *how, "--teacher-steps", "2"])
-    monkeypatch.setattr(guidance_locator, "train_finder", None)  # It is not taught again.
+    monkeypatch.setattr(guidance_finder, "learn", None)  # It is not taught again.
     assert guidance_locator.main([str(data), *how, "--teacher-steps", "1"]) == 0
     for first, second in zip(*taught, strict=True):
         assert np.array_equal(first, second)
