@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import onnxruntime
 import tyro
 from tqdm import tqdm
 
@@ -64,9 +65,14 @@ def measure(
     classifier: Classifier | None,
     *,
     kinds: Sequence[Defect],
+    network: onnxruntime.InferenceSession | None = None,
     progress: bool = True,
 ) -> dict[str, list[Look]]:
-    """Look at every photo and phantom of a part, clean and with each of the defects; by source."""
+    """Look at every photo and phantom of a part, clean and with each of the defects; by source.
+
+    Args:
+        network: the locator, of `capture_app.locator.open_network`; the shipped one if None.
+    """
     total = (1 + len(kinds)) * (len(photos) + n_phantoms)
     bar = tqdm(total=total, unit="photo", desc=part, disable=not progress, mininterval=5)
     found: dict[str, list[Look]] = {}
@@ -76,7 +82,7 @@ def measure(
     ):
         found[source] = []
         for photo, defect, rgb in stream:
-            found[source].append(look_at(photo, defect, rgb, classifier))
+            found[source].append(look_at(photo, defect, rgb, classifier, network))
             bar.update()
     bar.close()
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from scipy import stats
 
 from benchmarks.guidance_defects import DEFECTS, Defect
@@ -62,7 +63,11 @@ class Look:
 
 
 def look_at(
-    photo: MaskedPhoto, defect: Defect | None, rgb: np.ndarray, classifier: Classifier | None
+    photo: MaskedPhoto,
+    defect: Defect | None,
+    rgb: np.ndarray,
+    classifier: Classifier | None,
+    network: onnxruntime.InferenceSession | None = None,
 ) -> Look:
     """Check a photo, clean or spoilt.
 
@@ -70,8 +75,9 @@ def look_at(
         photo: as it was, with its mask.
         rgb: what is looked at, (side, side, 3) uint8.
         classifier: None where answers do not matter.
+        network: the locator; the shipped one if None.
     """
-    scene = read_scene(rgb)
+    scene = read_scene(rgb, network)
     quality = check_scene(scene)
     centred, overlapping = located(scene.lesion.box, photo.box, photo.rgb.shape[0])
     answer = peak = energy = share = None
@@ -146,28 +152,30 @@ def _of_source(looks: list[Look]) -> dict[str, Any]:
         "unspoilt": len(all_clean),
         "of them well framed, and so clean": len(clean),
         "defects": {kind: _defect(kind, clean, looks) for kind in DEFECTS},
-        "clean photos passed": _share(clean, lambda look: look.passed),
-        "clean photos not blocked": _share(clean, lambda look: not look.blocked),
-        "spoilt photos advised on or stopped": _share(
+        "clean photos passed": share_of(clean, lambda look: look.passed),
+        "clean photos not blocked": share_of(clean, lambda look: not look.blocked),
+        "spoilt photos advised on or stopped": share_of(
             [look for look in looks if look.defect is not None], lambda look: not look.passed
         ),
-        "lesion found: centre": _share(all_clean, lambda look: look.centred),
-        "lesion found: box": _share(all_clean, lambda look: look.overlapping),
-        "lesion found: centre and box": _share(all_clean, lambda look: look.centred and look.overlapping),
-        "false alarms by skin": _by_skin(clean),
+        "lesion found: centre": share_of(all_clean, lambda look: look.centred),
+        "lesion found: box": share_of(all_clean, lambda look: look.overlapping),
+        "lesion found: centre and box": share_of(all_clean, lambda look: look.centred and look.overlapping),
+        "false alarms by skin": false_alarms_by_skin(clean),
     }
     if any(look.answer for look in clean):
         changed = [look for look, before in _answers_before(looks) if look.answer != before]
         found["photos whose answer changed"] = len(changed)
-        found["photos whose answer changed, stopped or advised on"] = _share(
+        found["photos whose answer changed, stopped or advised on"] = share_of(
             changed, lambda look: not look.passed
         )
         mapped = [look for look in all_clean if look.peak_inside is not None]
-        found["heatmap's highest point inside the lesion"] = _share(
+        found["heatmap's highest point inside the lesion"] = share_of(
             mapped, lambda look: bool(look.peak_inside)
         )
-        found["heatmap's energy inside the lesion"] = _share(mapped, lambda look: look.energy_inside or 0.0)
-        found["lesion's share of what the model sees"] = _share(mapped, lambda look: look.lesion_share or 0.0)
+        found["heatmap's energy inside the lesion"] = share_of(mapped, lambda look: look.energy_inside or 0.0)
+        found["lesion's share of what the model sees"] = share_of(
+            mapped, lambda look: look.lesion_share or 0.0
+        )
     return found
 
 
@@ -204,7 +212,7 @@ def _defect(kind: str, clean: list[Look], looks: list[Look]) -> dict[str, Any]:
         result[name] = roc_area(scores, truth)
         if name == "area":
             result["interval"] = interval(roc_area, scores, truth, groups=groups, draws=DRAWS)
-    result["told"] = _share(spoilt, lambda look: not look.passed)
+    result["told"] = share_of(spoilt, lambda look: not look.passed)
     return result
 
 
@@ -220,7 +228,8 @@ def roc_area(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(above / pairs) if pairs else float("nan")
 
 
-def _share(looks: Sequence[Look], test: Callable[[Look], float]) -> dict[str, Any] | None:
+def share_of(looks: Sequence[Look], test: Callable[[Look], float]) -> dict[str, Any] | None:
+    """The mean of a test over looks, with its 95% interval by patient; None of no look."""
     if not looks:
         return None
     values, groups = np.array([float(test(look)) for look in looks]), np.array([look.group for look in looks])
@@ -231,12 +240,13 @@ def _share(looks: Sequence[Look], test: Callable[[Look], float]) -> dict[str, An
     }
 
 
-def _by_skin(clean: list[Look]) -> dict[str, Any]:
+def false_alarms_by_skin(clean: list[Look]) -> dict[str, Any]:
+    """Shares of clean photos complained about, of light and of dark skin, and by how much the second is larger."""
     light = [look for look in clean if look.skin_tone in LIGHT_SKIN]
     dark = [look for look in clean if look.skin_tone in DARK_SKIN]
     found: dict[str, Any] = {
-        "light": _share(light, lambda look: not look.passed),
-        "dark": _share(dark, lambda look: not look.passed),
+        "light": share_of(light, lambda look: not look.passed),
+        "dark": share_of(dark, lambda look: not look.passed),
         "difference": None,
     }
     if light and dark:
@@ -282,11 +292,11 @@ def tables(record: dict[str, Any]) -> str:
         if isinstance(value, dict) and "value" in value
     )
     for name in names:
-        cells = [_cell(own.get(name)) for own in sources.values()]
+        cells = [cell(own.get(name)) for own in sources.values()]
         asked = f"{SHARES[name]:.0%}" if name in SHARES else ""
         lines.append(f"| {name} | {' | '.join(cells)} | {asked} |")
     for who in ("light", "dark", "difference"):
-        cells = [_cell(own["false alarms by skin"][who]) for own in sources.values()]
+        cells = [cell(own["false alarms by skin"][who]) for own in sources.values()]
         asked = "3 points" if who == "difference" else ""
         lines.append(
             f"| false alarms, {who}{' skin' * (who != 'difference')} | {' | '.join(cells)} | {asked} |"
@@ -301,7 +311,8 @@ def tables(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _cell(share: dict[str, Any] | None) -> str:
+def cell(share: dict[str, Any] | None) -> str:
+    """A share as people read it, with its interval and how many it is of."""
     if share is None:
         return "not measured"
     low, high = share["interval"]
