@@ -141,9 +141,9 @@ def train_finder(
 
 
 def _varied(photo: MaskedPhoto) -> tuple[torch.Tensor, torch.Tensor]:
-    """(3, 240, 240) normalised RGB and (120, 120) in [0, 1]: turned, moved, enlarged, recoloured by chance."""
+    """(3, 240, 240) normalised RGB and (60, 60) in [0, 1]: turned, moved, enlarged, recoloured by chance."""
     rgb, mask = VARIED(*_as_taken(photo))
-    return _normalised(rgb), functional.avg_pool2d(mask.float(), 2)[0]
+    return _normalised(rgb), functional.avg_pool2d(mask.float(), 4)[0]
 
 
 def _as_taken(photo: MaskedPhoto) -> tuple[tv_tensors.Image, tv_tensors.Mask]:
@@ -164,10 +164,8 @@ def finds(network: Finder, photo: MaskedPhoto) -> bool:
     """Whether the lesion's centre and box are found, by the rule of `benchmarks.guidance`."""
     with torch.inference_mode():
         probability = network(_normalised(_as_taken(photo)[0])[None]).sigmoid()[0].numpy()
-    region, _ = lesion_region(probability)
-    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     side = photo.rgb.shape[0]
-    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) * side / len(region)
+    box = np.array(lesion_region(probability).box) * side / len(probability)
     return all(located(box, photo.box, side))
 
 

@@ -34,6 +34,8 @@ from training.data.datasets.registry import load_manifest
 from training.errors import DataError
 from training.machine import machine
 
+OF_A_LESION = ("cut_off", "off_centre", "too_far", "too_close")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments(Teaching):
@@ -68,13 +70,18 @@ def judged(
     """Looks at the photos as they are, which pass where no fault is beyond its limit."""
     looks = measure(photos, 0, "test", None, kinds=(), network=network)["photos"]
     return [
-        replace(
-            look,
-            passed=all(limits[fault].judge(amount) == "ok" for fault, amount in look.measures.items()),
-            blocked=any(limits[fault].judge(amount) == "block" for fault, amount in look.measures.items()),
-        )
+        replace(look, passed=found == {"ok"}, blocked="block" in found)
         for look in looks
+        for found in [_severities(look, limits)]
     ]
+
+
+def _severities(look: Look, limits: dict[str, Limit]) -> set[str]:
+    """As `capture_app.quality.check_field_of_view` has it, where a lesion lies is judged only if there is one."""
+    found = {fault: limits[fault].judge(amount) for fault, amount in look.measures.items()}
+    if found["no_lesion"] != "ok":
+        found = {fault: severity for fault, severity in found.items() if fault not in OF_A_LESION}
+    return set(found.values())
 
 
 def check_taught(weights: Path, about: dict[str, Any]) -> None:

@@ -13,14 +13,14 @@ where no clean one lies. What no defect of the benchmark sets is set by its mean
 import json
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.guidance_scores import DARK_SKIN, Look
+from benchmarks.guidance_scores import DARK_SKIN, LIGHT_SKIN, Look
 from capture_app import quality
 
 LIMITS_FILE = Path(quality.__file__).with_name("limits.json")
@@ -108,29 +108,45 @@ class TrainingPart:
             allowed,
         )
 
-    def held_out(self, allowed: float) -> dict[str, dict[str, float]]:
+    def held_out(self, allowed: float) -> dict[str, dict[str, float | None]]:
         """What becomes of patients on whom the limits were not set, by source: the share of the clean photos that
-        pass, and of the spoilt ones that are told; a fifth of the patients is left out at a time."""
+        pass, of those of light and of dark skin that do not, and of the spoilt ones that are told; a fifth of the
+        patients is left out at a time."""
         patients = sorted(self.patients)
-        beyond: dict[tuple[str, str], np.ndarray] = {}
+        clean: dict[str, list[Look]] = {source: [] for source in self.clean}
+        spoilt: dict[str, list[Look]] = {source: [] for source in self.spoilt}
         for fold in range(min(FOLDS, len(patients))):
             left_out = set(patients[fold::FOLDS])
             if len(left_out) == len(patients):
                 continue
             edges = self.limits(allowed, left_out)
-            for kind, looks in (("clean", self.clean), ("spoilt", self.spoilt)):
+            for judged, looks in ((clean, self.clean), (spoilt, self.spoilt)):
                 for source, own in looks.items():
-                    held = self.amounts([look for look in own if look.group in left_out])
-                    told = (held > edges).any(axis=1)
-                    beyond[source, kind] = np.append(beyond.get((source, kind), []), told)
+                    held = [look for look in own if look.group in left_out]
+                    beyond = np.any(self.amounts(held) > edges, axis=1)
+                    judged[source] += [
+                        replace(look, passed=not told) for look, told in zip(held, beyond, strict=True)
+                    ]
         return {
             source: {
-                "clean passed": float(1 - own.mean()),
-                "spoilt told": float(beyond[source, "spoilt"].mean()),
+                "clean passed": _share_passed(own),
+                "false alarms, light skin": _share_told(
+                    [look for look in own if look.skin_tone in LIGHT_SKIN]
+                ),
+                "false alarms, dark skin": _share_told([look for look in own if look.skin_tone in DARK_SKIN]),
+                "spoilt told": _share_told(spoilt[source]),
             }
-            for (source, kind), own in beyond.items()
-            if kind == "clean" and own.size and beyond[source, "spoilt"].size
+            for source, own in clean.items()
+            if own and spoilt[source]
         }
+
+
+def _share_passed(looks: Sequence[Look]) -> float:
+    return float(np.mean([look.passed for look in looks]))
+
+
+def _share_told(looks: Sequence[Look]) -> float | None:
+    return 1 - _share_passed(looks) if looks else None
 
 
 def limits_table(part: TrainingPart) -> str:

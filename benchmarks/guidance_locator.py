@@ -85,11 +85,13 @@ class Locator(nn.Module):
         self.u3, self.f3 = nn.Conv2d(four, three, 1), Block(three, three)
         self.u2, self.f2 = nn.Conv2d(three, two, 1), Block(two, two)
         self.u1, self.f1 = nn.Conv2d(two, one, 1), Block(one, one)
-        self.out = nn.Conv2d(one, 1, 1)
+        self.u0, self.f0 = nn.Conv2d(one, stem, 1), Block(stem, stem)
+        self.out = nn.Conv2d(stem, 1, 1)
 
     def forward(self, planes: torch.Tensor) -> torch.Tensor:
-        """(N, 3, rows, columns) opponent planes to (N, rows / 4, columns / 4) logits, rounded up."""
-        first = self.e1b(self.e1a(functional.relu(self.stem_norm(self.stem(planes)))))
+        """(N, 3, rows, columns) opponent planes to (N, rows / 2, columns / 2) logits, rounded up."""
+        zeroth = functional.relu(self.stem_norm(self.stem(planes)))
+        first = self.e1b(self.e1a(zeroth))
         second = self.e2b(self.e2a(first))
         third = self.e3b(self.e3a(second))
         fourth = self.e4b(self.e4a(third))
@@ -97,6 +99,7 @@ class Locator(nn.Module):
         up = self.f3(third + functional.interpolate(self.u3(up), size=third.shape[2:]))
         up = self.f2(second + functional.interpolate(self.u2(up), size=second.shape[2:]))
         up = self.f1(first + functional.interpolate(self.u1(up), size=first.shape[2:]))
+        up = self.f0(zeroth + functional.interpolate(self.u0(up), size=zeroth.shape[2:]))
         logits: torch.Tensor = self.out(up)[:, 0]
         return logits
 

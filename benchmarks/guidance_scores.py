@@ -302,11 +302,15 @@ def tables(record: dict[str, Any]) -> str:
             f"| false alarms, {who}{' skin' * (who != 'difference')} | {' | '.join(cells)} | {asked} |"
         )
     if allowances := record.get("allowances"):
-        named = [source for source in sources if source in allowances[0]]
-        heads = [f"{what}, {source}" for what in ("clean passed", "spoilt told") for source in named]
+        first = {source: allowances[0].get(source, {}) for source in sources}
+        named = dict.fromkeys(what for own in first.values() for what in own)
+        columns = [
+            (what, source) for what in named for source, own in first.items() if own.get(what) is not None
+        ]
+        heads = [f"{what}, {source}" for what, source in columns]
         lines += ["", f"| allowed to fail | {' | '.join(heads)} |", "|---|" + "---|" * len(heads)]
         for row in allowances:
-            shares = [row[source][what] for what in ("clean passed", "spoilt told") for source in named]
+            shares = [row[source][what] for what, source in columns]
             lines.append(f"| {row['allowed']:.1%} | {' | '.join(f'{share:.1%}' for share in shares)} |")
     return "\n".join(lines)
 

@@ -25,17 +25,16 @@ def loss_of(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
     Args:
         logits: (N, rows, columns).
-        mask: (N, 2 * rows, 2 * columns) in [0, 1].
+        mask: (N, rows, columns) in [0, 1].
     """
-    truth = functional.avg_pool2d(mask[:, None], 2)[:, 0]
     found = logits.sigmoid()
-    box = sum(_dice(found.amax(axis), truth.amax(axis)).mean() for axis in (1, 2)) / 2
-    whole = _dice(found.flatten(1), truth.flatten(1)).mean()
-    return functional.binary_cross_entropy_with_logits(logits, truth) + whole + BOX_SHARE * box
+    box = sum(_dice(found.amax(axis), mask.amax(axis)).mean() for axis in (1, 2)) / 2
+    whole = _dice(found.flatten(1), mask.flatten(1)).mean()
+    return functional.binary_cross_entropy_with_logits(logits, mask) + whole + BOX_SHARE * box
 
 
-def _dice(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    return 1 - (2 * (found * truth).sum(1) + 1) / (found.sum(1) + truth.sum(1) + 1)
+def _dice(found: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    return 1 - (2 * (found * mask).sum(1) + 1) / (found.sum(1) + mask.sum(1) + 1)
 
 
 def learn(

@@ -22,7 +22,7 @@ THRESHOLD_OF_PEAK = 0.6
 """Where nothing is that likely, the region reaches down to this share of its peak."""
 JOIN_CELLS = 2
 """Spots with at most twice as many cells between them are one lesion."""
-BOX_MARGIN = 0.02
+BOX_MARGIN = 0.01
 """Of the region's width and height, added to the box on each side: the region ends a little inside the lesion."""
 CENTRE_SIGMA = 0.6
 """Width of the preference for the middle, in half shorter sides."""
@@ -70,32 +70,63 @@ def read_scene(image_rgb: np.ndarray, network: onnxruntime.InferenceSession | No
     """
     frame = Frame.of(image_rgb)
     probability = lesion_probability(frame, network)
-    region, likelihood = lesion_region(probability)
+    region = lesion_region(probability)
     skin = _plain_skin(frame, probability)
-    lesion = _describe(region, likelihood, frame, image_rgb.shape[:2])
+    lesion = _describe(region, frame, image_rgb.shape[:2])
     return Scene(frame, skin, _body(skin, probability), lesion)
 
 
-def lesion_region(probability: np.ndarray) -> tuple[np.ndarray, float]:
-    """The cells of the lesion, at least one, and the locator's answer at the surest of them.
+@dataclass(frozen=True, eq=False)
+class Region:
+    """The cells of the lesion, at least one."""
+
+    cells: np.ndarray
+    """(rows, columns) bool."""
+    box: tuple[float, float, float, float]
+    """(x0, y0, x1, y1) in cells: where, between the middles of its outermost cells and of their neighbours, the
+    locator's answer falls to what is asked of a cell, and `BOX_MARGIN`; at most the frame's border."""
+    likelihood: float
+    """The locator's answer at the surest of them, in [0, 1]."""
+
+
+def lesion_region(probability: np.ndarray) -> Region:
+    """Where the lesion is.
 
     Args:
         probability: (rows, columns) float32 in [0, 1].
-
-    Returns:
-        (rows, columns) bool; a number in [0, 1].
     """
     rows, columns = probability.shape
     side = min(rows, columns)
     y, x = np.mgrid[1 - rows : rows : 2, 1 - columns : columns : 2] / side
     weight = probability * np.exp(-(x**2 + y**2) / (2 * CENTRE_SIGMA**2))
     peak = float(probability.flat[np.argmax(weight)])
-    beyond = probability >= min(REGION_THRESHOLD, THRESHOLD_OF_PEAK * peak)
+    level = min(REGION_THRESHOLD, THRESHOLD_OF_PEAK * peak)
+    beyond = probability >= level
     joined = cv2.dilate(beyond.astype(np.uint8), np.ones((2 * JOIN_CELLS + 1,) * 2, np.uint8))
     count, labels = cv2.connectedComponents(joined, connectivity=4)
     mass = np.bincount(labels[beyond], weights=weight[beyond], minlength=count)
-    region = beyond & (labels == 1 + int(np.argmax(mass[1:])))
-    return region, float(probability[region].max())
+    cells = beyond & (labels == 1 + int(np.argmax(mass[1:])))
+    x0, x1 = _extent(cells, probability, level)
+    y0, y1 = _extent(cells.T, probability.T, level)
+    return Region(cells, (x0, y0, x1, y1), float(probability[cells].max()))
+
+
+def _extent(cells: np.ndarray, probability: np.ndarray, level: float) -> tuple[float, float]:
+    """From which column to which, in columns, a region goes."""
+    end = cells.shape[1]
+    low = _left_edge(cells, probability, level)
+    high = end - _left_edge(cells[:, ::-1], probability[:, ::-1], level)
+    margin = BOX_MARGIN * (high - low)
+    return max(low - margin, 0.0), min(high + margin, float(end))
+
+
+def _left_edge(cells: np.ndarray, probability: np.ndarray, level: float) -> float:
+    """In columns: where, left of the first ones with a cell of the region, the answer falls to the level."""
+    first = int(np.flatnonzero(cells.any(axis=0))[0])
+    if first == 0:
+        return 0.0
+    inside, outside = (probability[cells[:, first], column].astype(float) for column in (first, first - 1))
+    return first + 0.5 - float(((inside - level) / (inside - outside)).max())
 
 
 def _plain_skin(frame: Frame, probability: np.ndarray) -> np.ndarray:
@@ -119,25 +150,17 @@ def _body(skin: np.ndarray, probability: np.ndarray) -> np.ndarray:
     return ~(other & np.isin(labels, beyond))
 
 
-def _describe(region: np.ndarray, likelihood: float, frame: Frame, size_hw: tuple[int, ...]) -> Lesion:
+def _describe(region: Region, frame: Frame, size_hw: tuple[int, ...]) -> Lesion:
     height, width = size_hw
-    rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     size = CELL_PX / frame.scale
-    (x0, x1), (y0, y1) = (
-        _with_margin(own[0] * size + corner, (own[-1] + 1) * size + corner, end)
-        for own, corner, end in zip((columns, rows), frame.corner_xy, (width, height), strict=True)
-    )
+    x0, y0, x1, y1 = np.array(region.box) * size + np.tile(frame.corner_xy, 2)
     shorter = min(height, width)
-    border = np.concatenate([region[0], region[-1], region[1:-1, 0], region[1:-1, -1]])
+    cells = region.cells
+    border = np.concatenate([cells[0], cells[-1], cells[1:-1, 0], cells[1:-1, -1]])
     return Lesion(
         box=(round(x0), round(y0), round(x1), round(y1)),
         offset_xy=(float(x0 + x1 - width) / 2 / shorter, float(y0 + y1 - height) / 2 / shorter),
         extent=float(max(x1 - x0, y1 - y0)) / shorter,
         cut_off=float(border.mean()),
-        likelihood=likelihood,
+        likelihood=region.likelihood,
     )
-
-
-def _with_margin(low: float, high: float, end: float) -> tuple[float, float]:
-    margin = BOX_MARGIN * (high - low)
-    return max(low - margin, 0.0), min(high + margin, float(end))

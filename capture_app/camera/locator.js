@@ -3,7 +3,7 @@
 //
 //   const layers = readLayers(await loadWeights(), kernel);             // once
 //   const lesionProbability = planNetwork(layers, 120, 160, kernel);    // once a size
-//   const probability = lesionProbability(colours);                     // 60 by 80
+//   const probability = lesionProbability(colours);                     // 60 by 80: the mean of the last four looks
 //
 // A map is { at, values, channels, rows, columns }: `at` the address of the same in the kernel's memory, `values` that
 // of its values, channels last inside a margin of zeros. No DOM: runs in a worker.
@@ -93,11 +93,16 @@ function tapsOf({ shape, values }) {
   return taps;
 }
 
+// A frame is looked at as it is, mirrored sideways, upside down, or both, as locator.py does.
+const LOOKS = [[], ["columns"], ["rows"], ["rows", "columns"]];
+
 /** A function (colours) => probability over frames of one size: how lesion-like each cell is, 0 to 1.
  *
  * `colours`: rows * columns * 3, the opponent colours of the cells' quarters; half as many cells each way.
  *
- * What it needs is reserved now, so that a frame takes no memory of the kernel's. */
+ * One look a frame, each in turn, of which the last four's mean is given: a preview has no time for four, and shows
+ * the same for longer than four frames take. What it needs is reserved now, so that a frame takes no memory of the
+ * kernel's. */
 export function planNetwork(layers, rows, columns, kernel) {
   const { run } = kernel;
   const steps = [];
@@ -149,21 +154,29 @@ export function planNetwork(layers, rows, columns, kernel) {
   };
 
   const input = newMap(3, rows, columns);
-  const first = block("e1b", block("e1a", stem(input), 2), 1);
+  const zeroth = stem(input);
+  const first = block("e1b", block("e1a", zeroth, 2), 1);
   const second = block("e2b", block("e2a", first, 2), 1);
   const third = block("e3b", block("e3a", second, 2), 1);
   const fourth = block("e4b", block("e4a", third, 2), 1);
   let up = gated(fourth);
-  for (const [level, skip] of [["3", third], ["2", second], ["1", first]]) {
+  for (const [level, skip] of [["3", third], ["2", second], ["1", first], ["0", zeroth]]) {
     up = block(`f${level}`, added(skip, pointwise(`u${level}`, up)), 1);
   }
   const logits = pointwise("out", up);
-  const enlarged = planEnlargement(logits, rows / 2, columns / 2);
+  const recent = []; // By look.
+  let turn = 0;
 
   return (colours) => {
-    fill(input, colours, kernel);
+    fill(input, colours, LOOKS[turn], kernel);
     for (const step of steps) step();
-    return enlarged(firstChannel(logits, kernel).map(sigmoid));
+    recent[turn] = firstChannel(logits, LOOKS[turn], kernel).map(sigmoid);
+    turn = (turn + 1) % LOOKS.length;
+    const mean = new Float32Array(logits.rows * logits.columns);
+    for (const look of recent) {
+      for (let at = 0; at < mean.length; at += 1) mean[at] += look[at] / recent.length;
+    }
+    return mean;
   };
 }
 
@@ -174,50 +187,31 @@ function lineOf({ values, channels, columns }, row, kernel) {
   return kernel.floats(values + 4 * channels * ((row + 1) * (columns + 2) + 1), channels * columns);
 }
 
-function fill(map, values, kernel) {
-  const length = map.columns * map.channels;
-  for (let row = 0; row < map.rows; row += 1) {
-    lineOf(map, row, kernel).set(values.subarray(row * length, (row + 1) * length));
+/** Where each of `size` rows or columns comes from. */
+const order = (size, mirrored) => Array.from({ length: size }, (_, at) => (mirrored ? size - 1 - at : at));
+
+function fill(map, values, mirrored, kernel) {
+  const { rows, columns, channels } = map;
+  const from = order(columns, mirrored.includes("columns"));
+  for (const [row, own] of order(rows, mirrored.includes("rows")).entries()) {
+    const line = lineOf(map, row, kernel);
+    for (let column = 0, to = 0; column < columns; column += 1) {
+      const at = (own * columns + from[column]) * channels;
+      for (let channel = 0; channel < channels; channel += 1, to += 1) line[to] = values[at + channel];
+    }
   }
 }
 
-function firstChannel(map, kernel) {
+function firstChannel(map, mirrored, kernel) {
   const plane = new Float32Array(map.rows * map.columns);
-  for (let row = 0, to = 0; row < map.rows; row += 1) {
+  const from = order(map.columns, mirrored.includes("columns"));
+  let to = 0;
+  for (const row of order(map.rows, mirrored.includes("rows"))) {
     const line = lineOf(map, row, kernel);
-    for (let at = 0; at < line.length; at += map.channels, to += 1) plane[to] = line[at];
+    for (const column of from) {
+      plane[to] = line[column * map.channels];
+      to += 1;
+    }
   }
   return plane;
-}
-
-/** A function (plane) => plane of twice as many cells each way, bilinear, of which rows x columns are kept. */
-function planEnlargement(from, rows, columns) {
-  const [down, along] = [between(rows, from.rows), between(columns, from.columns)];
-  const lines = new Float32Array(from.rows * columns);
-  return (plane) => {
-    for (let row = 0, to = 0; row < from.rows; row += 1) {
-      const own = row * from.columns;
-      for (let column = 0; column < columns; column += 1, to += 1) {
-        const share = along.share[column];
-        lines[to] = plane[own + along.lower[column]] * (1 - share) + plane[own + along.upper[column]] * share;
-      }
-    }
-    const found = new Float32Array(rows * columns);
-    for (let row = 0, to = 0; row < rows; row += 1) {
-      const share = down.share[row];
-      const [above, below] = [down.lower[row] * columns, down.upper[row] * columns];
-      for (let column = 0; column < columns; column += 1, to += 1) {
-        found[to] = lines[above + column] * (1 - share) + lines[below + column] * share;
-      }
-    }
-    return found;
-  };
-}
-
-/** Which two of `size` places each of twice as many lies between, and how far along. */
-function between(count, size) {
-  const places = Float64Array.from({ length: count }, (_, at) => Math.min(Math.max(at / 2 - 0.25, 0), size - 1));
-  const lower = Int32Array.from(places);
-  const upper = lower.map((place) => Math.min(place + 1, size - 1));
-  return { lower, upper, share: places.map((place, at) => place - lower[at]) };
 }

@@ -6,7 +6,7 @@ import { planNetwork, readLayers } from "./locator.js";
 const REGION_THRESHOLD = 0.6;
 const THRESHOLD_OF_PEAK = 0.6;
 const JOIN_CELLS = 2;
-const BOX_MARGIN = 0.02;
+const BOX_MARGIN = 0.01;
 const CENTRE_SIGMA = 0.6;
 const SKIN_PROBABILITY = 0.2;
 const SKIN_HUE = 1.8;
@@ -88,21 +88,24 @@ function findLesion(probability, { width, height, rows, columns }, centre) {
     }
     if (mass > mostMass) [chosen, mostMass] = [label, mass];
   }
+  // How far from a cell's middle its answer falls to the threshold, on the way to a neighbour beyond the region.
+  const reach = (at, next) =>
+    probability[next] < threshold ? (probability[at] - threshold) / (probability[at] - probability[next]) : 0;
   let [x0, y0, x1, y1, likelihood, border] = [columns, rows, 0, 0, 0, 0];
   for (let at = 0; at < size; at += 1) {
     if (labels[at] !== chosen || probability[at] < threshold) continue;
     const row = Math.floor(at / columns);
     const column = at % columns;
-    x0 = Math.min(x0, column);
-    x1 = Math.max(x1, column + 1);
-    y0 = Math.min(y0, row);
-    y1 = Math.max(y1, row + 1);
+    x0 = Math.min(x0, column > 0 ? column + 0.5 - reach(at, at - 1) : 0);
+    x1 = Math.max(x1, column < columns - 1 ? column + 0.5 + reach(at, at + 1) : columns);
+    y0 = Math.min(y0, row > 0 ? row + 0.5 - reach(at, at - columns) : 0);
+    y1 = Math.max(y1, row < rows - 1 ? row + 0.5 + reach(at, at + columns) : rows);
     likelihood = Math.max(likelihood, probability[at]);
     border += row === 0 || row === rows - 1 || column === 0 || column === columns - 1 ? 1 : 0;
   }
   const shorter = Math.min(width, height);
-  const [left, right] = withMargin(x0 * CELL, x1 * CELL, width);
-  const [top, bottom] = withMargin(y0 * CELL, y1 * CELL, height);
+  const [left, right] = withMargin(x0, x1, columns).map((edge) => edge * CELL);
+  const [top, bottom] = withMargin(y0, y1, rows).map((edge) => edge * CELL);
   return {
     box: [left, top, right, bottom].map(Math.round),
     offset_xy: [(left + right - width) / 2 / shorter, (top + bottom - height) / 2 / shorter],

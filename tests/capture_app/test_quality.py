@@ -10,7 +10,7 @@ import pytest
 
 from capture_app import quality
 from capture_app.frame import Frame
-from capture_app.locate import lesion_region, read_scene
+from capture_app.locate import BOX_MARGIN, REGION_THRESHOLD, lesion_region, read_scene
 from capture_app.quality import check_field_of_view, check_photo, measure_detail, measure_light
 
 SIZE = 300
@@ -84,10 +84,19 @@ def test_distance_is_advised_on_both_ways():
     assert check_field_of_view(near).code == "too_close"
 
 
-def test_a_lesion_cut_by_the_frame_is_asked_for_again():
-    finding = check_photo(draw_lesion(centre=(0.02, 0.5), radius=0.2)).field_of_view
+@pytest.mark.parametrize(
+    ("centre", "towards"),
+    [((0.1, 0.5), "left"), ((0.9, 0.5), "right"), ((0.5, 0.1), "up"), ((0.5, 0.9), "down")],
+)
+def test_a_lesion_cut_by_the_frame_is_asked_for_again(centre, towards):
+    finding = check_photo(draw_lesion(centre=centre, radius=0.2)).field_of_view
     assert finding.severity == "block"
-    assert finding.towards == "left"
+    assert finding.towards == towards
+
+
+@pytest.mark.parametrize("centre", [(0.02, 0.5), (0.98, 0.5), (0.5, 0.02), (0.5, 0.98)])
+def test_half_a_lesion_at_the_border_never_passes(centre):
+    assert check_photo(draw_lesion(centre=centre, radius=0.2)).field_of_view.severity != "ok"
 
 
 def test_less_light_always_measures_lower_and_is_called_dark_in_the_end():
@@ -259,10 +268,41 @@ def test_spots_near_each_other_are_one_lesion(between, joined):
     probability = np.zeros((60, 80), np.float32)
     probability[25:35, 35:45] = 0.9
     probability[28:31, 45 + between : 50 + between] = 0.8
-    region, likelihood = lesion_region(probability)
+    region = lesion_region(probability)
     right = 50 + between if joined else 45
-    assert np.array_equal(region, (probability > 0) & (np.arange(80) < right))
-    assert likelihood == pytest.approx(0.9)
+    assert np.array_equal(region.cells, (probability > 0) & (np.arange(80) < right))
+    assert region.likelihood == pytest.approx(0.9)
+
+
+def test_the_box_ends_between_cells_where_the_answer_falls_to_what_is_asked():
+    """A disc with a soft border, moved by fractions of a cell: its box is where the border's middle lies."""
+    y, x = np.mgrid[:60, :80] + 0.5
+    for centre_x, centre_y, radius in ((40, 30, 6), (40.3, 30.6, 6), (35.75, 24.2, 3.4), (50.5, 31.1, 2.1)):
+        beyond = radius - np.hypot(x - centre_x, y - centre_y)
+        probability = np.clip(REGION_THRESHOLD + 0.4 * beyond, 0, 1).astype(np.float32)
+        reach = radius * (1 + 2 * BOX_MARGIN)
+        expected = [centre_x - reach, centre_y - reach, centre_x + reach, centre_y + reach]
+        assert lesion_region(probability).box == pytest.approx(expected, abs=0.12)
+
+
+@pytest.mark.parametrize("axes", [(1,), (0,), (0, 1)])
+def test_a_mirrored_photo_is_seen_as_its_mirror_image(axes):
+    image = draw_lesion(centre=(0.4, 0.56))
+    seen, mirrored = (read_scene(np.ascontiguousarray(own)) for own in (image, np.flip(image, axes)))
+    x, y = seen.lesion.offset_xy
+    expected = (-x if 1 in axes else x, -y if 0 in axes else y)
+    assert abs(x) > 0.05
+    assert abs(y) > 0.03
+    assert mirrored.lesion.offset_xy == pytest.approx(expected, abs=1e-4)
+    assert mirrored.lesion.extent == pytest.approx(seen.lesion.extent, abs=1e-4)
+
+
+def test_a_region_that_meets_the_border_ends_there():
+    probability = np.zeros((60, 80), np.float32)
+    probability[:20, 30:] = 1
+    left, bottom = 29.5 + REGION_THRESHOLD, 20.5 - REGION_THRESHOLD
+    wider = left - BOX_MARGIN * (80 - left), 0, 80, bottom * (1 + BOX_MARGIN)
+    assert lesion_region(probability).box == pytest.approx(wider)
 
 
 def test_white_cloth_beside_the_body_is_no_glare():
