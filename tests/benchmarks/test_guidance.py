@@ -125,6 +125,15 @@ def test_limits_let_clean_photos_pass_and_stop_where_none_lies(photos: Path):
     costs = what_each_allowance_costs(part)
     assert [row["allowed"] for row in costs] == list(ALLOWANCES)
     assert all(row[source]["spoilt told"] == 1 for row in costs for source in looks)
+    for row in costs:
+        assert row["photos"]["false alarms, dark skin"] is None  # Nobody's skin is known.
+        light, dark = (row["phantoms"][f"false alarms, {skin} skin"] for skin in ("light", "dark"))
+        of_six_tones = 6 * (1 - row["phantoms"]["clean passed"])
+        assert round(of_six_tones - 2 * light - 3 * dark, 6) in (0, 1)  # The third tone is neither.
+    printed = tables({**summarise(looks), "allowances": costs})
+    heads = next(line for line in printed.splitlines() if line.startswith("| allowed to fail"))
+    assert "false alarms, dark skin, phantoms" in heads
+    assert "false alarms, dark skin, photos" not in heads
     assert table["set_on"] == {"photos": 4, "phantoms": 6}
     for fault, row in table["limits"].items():
         if fault in ("moving", "cut_off", "too_close"):
