@@ -35,6 +35,7 @@ from training.errors import DataError
 from training.machine import machine
 
 OF_A_LESION = ("cut_off", "off_centre", "too_far", "too_close")
+"""Faults of where it lies."""
 
 
 @dataclass(frozen=True, kw_only=True)
